@@ -1,0 +1,19 @@
+"""Spark-distributed hyperparameter sweeps: scikit-learn's answer from a fraction of the work."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hptune.search import GridSearchCV, RandomizedSearchCV
+
+__version__ = "0.1.0"
+__all__ = ["GridSearchCV", "RandomizedSearchCV", "__version__"]
+
+_HOMES = {"GridSearchCV": "hptune.search", "RandomizedSearchCV": "hptune.search"}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when they are first used: executors need few of them, and fast."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hptune' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

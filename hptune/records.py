@@ -1,0 +1,185 @@
+"""The values that travel between the floors: what to fit, and what came of it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, TypeAlias
+
+__all__ = ["ERROR_BYTES", "EarlyStopping", "FitTask", "Outcome", "Rung", "Status", "clipped"]
+
+Status: TypeAlias = Literal["ok", "failed"]
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and newline
+
+ERROR_BYTES = 1792  # of an error's text: even if JSON doubles each, an outcome stays below 4 KiB
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """When boosting stops: after `rounds` rounds that did not better the validation rows' metric.
+
+    Parameters
+    ----------
+    rounds : int
+        At least 1.
+    validation_fraction : float, default 0.1
+        Share of a fold's training rows that are not learned from but watched, between 0 and 1.
+    seed : int, default 0
+        Draws the validation rows.
+    """
+
+    rounds: int
+    validation_fraction: float = 0.1
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One candidate's place on a ladder: the candidate's number and its rounds (None: no ladder)."""
+
+    candidate: int
+    rounds: int | None = None
+
+
+@dataclass(frozen=True)
+class FitTask:
+    """One fit: a parameter setting on one fold, scored at each of its rungs.
+
+    Parameters
+    ----------
+    id : int
+        Number of the task in the plan.
+    fold : int
+        Number of the fold; the folds' row indices travel once, apart from the tasks.
+    params : mapping of str to object
+        The parameters of the longest rung.
+    rungs : tuple of Rung
+        Shortest first. A task without a ladder has exactly one rung.
+    rung_parameter : str, optional
+        The parameter in which the rungs differ, such as ``n_estimators``.
+    cost : float
+        Expected work relative to the other tasks of the plan; any unit.
+    """
+
+    id: int
+    fold: int
+    params: Mapping[str, Any]
+    rungs: tuple[Rung, ...]
+    rung_parameter: str | None = None
+    cost: float = 1.0
+
+    def alone(self, rung: Rung) -> FitTask:
+        """The same fit for one rung only."""
+        if self.rung_parameter is None:
+            return self
+        params = {**self.params, self.rung_parameter: rung.rounds}
+        return replace(self, params=params, rungs=(rung,))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one candidate on one fold.
+
+    Parameters
+    ----------
+    candidate, fold : int
+        Which cell of the table this fills.
+    status : {"ok", "failed"}
+        "failed" when the fit raised; its scores are then the sweep's error score.
+    test_scores, train_scores : mapping of metric to float
+        Larger is better; a whole number stays one. `train_scores` is empty unless they were asked for.
+    n_test_samples : int
+        Scored rows.
+    fit_time, score_time : float
+        Seconds that this candidate alone would have taken.
+    work_time : float
+        Seconds really spent for this cell; the sum over a table is the sweep's work.
+    rounds_trained : int
+        Boosting rounds or trees really trained for this cell; 0 where there are none.
+    fit_id : int
+        Cells with an equal `fit_id` came from the same fit.
+    matrices_built : int
+        Quantised matrices that the fit had to build (0: found in the worker's cache).
+    prefix_fits : int
+        Steps of a pipeline, its last one aside, that had to be fitted so that their output can be reused
+        (0: found in the worker's cache, or nothing is reused).
+    best_iteration : int, optional
+        With early stopping, the number of boosting rounds up to and including the best.
+    error : str, optional
+        Traceback of a failed fit, clipped.
+    raised : str, optional
+        The exception that left the fit and was not turned into a score, pickled, as base64. Only for whoever
+        must raise it again, in the process that asked for the fit; it never reaches a file.
+    multimetric : bool
+        Whether the scorer returned a mapping; a single number is called ``score``.
+    host, pid
+        Where the fit ran.
+    """
+
+    candidate: int
+    fold: int
+    status: Status
+    test_scores: Mapping[str, float]
+    n_test_samples: int = 0
+    fit_time: float = 0.0
+    score_time: float = 0.0
+    train_scores: Mapping[str, float] = field(default_factory=dict)
+    work_time: float = 0.0
+    rounds_trained: int = 0
+    fit_id: int = -1
+    matrices_built: int = 0
+    prefix_fits: int = 0
+    best_iteration: int | None = None
+    error: str | None = None
+    raised: str | None = None
+    multimetric: bool = False
+    host: str = ""
+    pid: int = 0
+
+    def to_json(self) -> str:
+        """One line of strict JSON; non-finite scores are written as strings.
+
+        Examples
+        --------
+        >>> line = Outcome(0, 1, "ok", {"score": float("nan")}).to_json()
+        >>> Outcome.from_json(line).test_scores
+        {'score': nan}
+        """
+        fields = asdict(self)
+        for scores in ("test_scores", "train_scores"):
+            fields[scores] = {name: _strict(value) for name, value in fields[scores].items()}
+        return json.dumps(fields, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, line: str | bytes) -> Outcome:
+        """The outcome that `to_json` wrote, equal to the last bit."""
+        fields = json.loads(line)
+        for scores in ("test_scores", "train_scores"):
+            fields[scores] = {name: _number(value) for name, value in fields[scores].items()}
+        return cls(**fields)
+
+
+def clipped(text: str, limit: int = ERROR_BYTES) -> str:
+    """At most `limit` bytes of valid UTF-8: the end of `text`, where a traceback names its error.
+
+    Control characters, which could steer a terminal, become spaces.
+
+    Examples
+    --------
+    >>> clipped("ab🙂", 4)
+    '🙂'
+    """
+    raw = _CONTROL.sub(" ", text[-limit:]).encode("utf-8", "replace")
+    return raw[-limit:].decode("utf-8", "ignore")
+
+
+def _strict(value: float) -> float | str:
+    return value if math.isfinite(value) else str(float(value))
+
+
+def _number(value: float | str) -> float:
+    return float(value) if isinstance(value, str) else value
