@@ -1,0 +1,88 @@
+"""The privates of scikit-learn and XGBoost that hptune leans on: these tests name the one that changed."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+import pytest
+import xgboost as xgb
+from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import _validation as validation
+from sklearn.utils.metaestimators import _safe_split
+
+from hptune.fitters._xgboost_compat import model_of_rounds, shared_matrix
+from tests.builders import classes_table
+
+PASSED = {
+    validation._fit_and_score: [
+        *("estimator", "X", "y", "scorer", "train", "test", "verbose", "parameters", "fit_params"),
+        *("score_params", "return_train_score", "return_n_test_samples", "return_times"),
+        *("return_estimator", "error_score"),
+    ],
+    validation._check_method_params: ["X", "params", "indices"],
+    validation._score: ["estimator", "X_test", "y_test", "scorer", "score_params", "error_score"],
+    _safe_split: ["estimator", "X", "y", "indices", "train_indices"],
+    GridSearchCV._format_results: ["self", "candidate_params", "n_splits", "out", "more_results"],
+    GridSearchCV._get_routed_params_for_fit: ["self", "params"],
+    xgb.XGBModel._create_dmatrix: ["self", "ref", "kwargs"],
+}
+
+
+@pytest.mark.parametrize("function", PASSED, ids=lambda function: function.__qualname__)
+def test_a_private_function_takes_what_we_pass(function: Any) -> None:
+    parameters = inspect.signature(function).parameters
+    assert set(PASSED[function]) <= set(parameters), f"{function.__qualname__} changed its parameters"
+    required = {
+        name for name, p in parameters.items() if p.default is p.empty and p.kind is not p.VAR_KEYWORD
+    }
+    assert required <= set(PASSED[function]), f"{function.__qualname__} wants more than we pass"
+
+
+@pytest.mark.parametrize("method", ["_fit_and_score", "_safe_split", "_score"])
+def test_the_private_functions_positions_are_ours(method: str) -> None:
+    function = {"_safe_split": _safe_split}.get(method) or getattr(validation, method)
+    positional = [
+        name for name, p in inspect.signature(function).parameters.items() if p.kind is not p.KEYWORD_ONLY
+    ]
+    assert positional[:3] == PASSED[function][:3]
+
+
+@pytest.mark.parametrize("kind", [xgb.XGBClassifier, xgb.XGBRegressor])
+def test_fit_takes_its_training_matrix_from_us(kind: Any) -> None:
+    X, y = classes_table(60)
+    estimator, built = kind(n_estimators=2), []
+
+    def cached(build: Any) -> Any:
+        built.append(build())
+        return built[-1]
+
+    with shared_matrix(estimator, cached):
+        estimator.fit(X, y)
+    assert len(built) == 1, "XGBoost no longer builds its training matrix by _create_dmatrix"
+    assert isinstance(built[0], xgb.DMatrix)
+    assert "_create_dmatrix" not in vars(estimator)
+
+
+def test_a_matrix_given_back_is_the_one_that_is_trained_on() -> None:
+    X, y = classes_table(60)
+    first, second = xgb.XGBClassifier(n_estimators=3), xgb.XGBClassifier(n_estimators=3, max_depth=2)
+    alone = xgb.XGBClassifier(n_estimators=3, max_depth=2).fit(X, y)
+    kept: list[Any] = []
+    with shared_matrix(first, lambda build: kept.append(build()) or kept[0]):  # type: ignore[func-returns-value]
+        first.fit(X, y)
+    with shared_matrix(second, lambda build: kept[0]):
+        second.fit(X, y)
+    assert np.array_equal(second.predict_proba(X), alone.predict_proba(X))
+
+
+@pytest.mark.parametrize("kind", [xgb.XGBClassifier, xgb.XGBRegressor])
+def test_a_model_of_fewer_rounds_is_the_shorter_fit(kind: Any) -> None:
+    X, y = classes_table(60)
+    long, short = kind(n_estimators=7, subsample=0.5).fit(X, y), kind(n_estimators=3, subsample=0.5).fit(X, y)
+    model = model_of_rounds(long, 3)
+    assert model.get_booster().num_boosted_rounds() == 3, "XGBoost no longer reads the booster from _Booster"
+    assert model.n_estimators == 3
+    assert np.array_equal(model.predict(X), short.predict(X))
+    assert long.get_booster().num_boosted_rounds() == 7
