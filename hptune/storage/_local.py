@@ -1,0 +1,143 @@
+"""The local file system: atomic writing, and a directory as a place like any other."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from hptune.errors import OutputError, StorageError
+from hptune.storage._base import (
+    ChangedError,
+    PassingError,
+    Patience,
+    RemoteFile,
+    Retrier,
+    checked_name,
+    sorted_unique,
+)
+from hptune.storage._digests import digests
+
+__all__ = ["LocalStore", "make_private_directory", "open_local", "write_atomically"]
+
+
+def make_private_directory(path: Path) -> None:
+    """Make `path` and its parents, for the owner only.
+
+    Raises
+    ------
+    OutputError
+        It cannot be made, or cannot be written to.
+    """
+    try:
+        for directory in reversed((path, *path.parents)):  # mkdir's mode does not reach the parents it makes
+            if not directory.exists():
+                directory.mkdir(exist_ok=True, mode=0o700)
+        path.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise OutputError(
+            f"cannot write to the output directory {path} ({reason})", "choose another with --out"
+        ) from error
+
+
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Replace `path` by `content` so that a reader, or a crash, sees the old file or the new one, never half.
+
+    Raises
+    ------
+    OutputError
+        The disk is full, or the file cannot be written.
+    """
+    raw = content.encode("utf-8") if isinstance(content, str) else content
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(scratch, "xb", opener=_private) as stream:
+            stream.write(raw)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(scratch, path)
+    except OSError as error:
+        scratch.unlink(missing_ok=True)
+        reason = (error.strerror or str(error)).lower()
+        raise OutputError(f"cannot write {path} ({reason})", "make room or choose another --out") from error
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+
+
+def open_local(uri: str, patience: Patience) -> LocalStore:
+    """The store behind a path or a ``file://`` URI."""
+    return LocalStore(Path(uri.removeprefix("file://")), patience)
+
+
+class LocalStore:
+    """A directory, or a single file."""
+
+    def __init__(self, path: Path, patience: Patience) -> None:
+        self.uri = str(path)
+        self.retrier = Retrier(self.uri, patience)
+        self._path = path
+
+    def files(self) -> list[RemoteFile]:
+        """Regular files, without links and hidden ones."""
+        if self._path.is_file():
+            return [self._file(self._path, self._path.name)]
+        if not self._path.is_dir():
+            raise StorageError(f"there is no {self.uri}", "check the path")
+        found = (path for path in self._path.rglob("*") if path.is_file() and not path.is_symlink())
+        names = ((path, path.relative_to(self._path).as_posix()) for path in found)
+        return sorted_unique(
+            [self._file(path, checked_name(name, self.uri)) for path, name in names if not _is_hidden(name)]
+        )
+
+    def copy_range(self, file: RemoteFile, offset: int, length: int, target: Path) -> None:
+        """Copy within the machine."""
+        source = self._path if self._path.is_file() else self._path / file.name
+        with source.open("rb") as stream:
+            stream.seek(offset)
+            block = stream.read(length)
+        if self._file(source, file.name).version != file.version:
+            raise ChangedError(str(source))
+        if len(block) != length:
+            raise PassingError(f"{len(block)} of {length} bytes could be read", answered=True)
+        out = os.open(target, os.O_WRONLY | os.O_NOFOLLOW)
+        try:
+            os.pwrite(out, block, offset)
+        finally:
+            os.close(out)
+
+    def put(self, source: Path, name: str, sha256: str, md5: str) -> None:
+        """Copy under a temporary name, then rename."""
+        target = self._path / name
+        if target.is_file() and not target.is_symlink() and digests(target)[0] == sha256:
+            return
+        make_private_directory(target.parent)
+        scratch = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        try:
+            with source.open("rb") as stream, open(scratch, "xb", opener=_private) as out:
+                shutil.copyfileobj(stream, out, 1 << 20)
+                out.flush()
+                os.fsync(out.fileno())
+            os.replace(scratch, target)
+        except OSError as error:
+            scratch.unlink(missing_ok=True)
+            reason = (error.strerror or str(error)).lower()
+            raise OutputError(f"cannot write {target} ({reason})", "make room or choose another") from error
+
+    def remove(self, name: str) -> None:
+        """Remove a file; one that is not there is no error."""
+        (self._path / name).unlink(missing_ok=True)
+
+    @staticmethod
+    def _file(path: Path, name: str) -> RemoteFile:
+        status = path.stat()
+        return RemoteFile(name, status.st_size, f"{status.st_mtime_ns:x}-{status.st_size:x}")
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") for part in name.split("/")) or name.endswith((".part", ".part.ranges"))

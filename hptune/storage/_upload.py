@@ -1,0 +1,159 @@
+"""Local files to a place, and a directory that is mirrored while a run writes to it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from hptune.errors import HptuneError, InputDataError, StorageError
+from hptune.storage._base import PassingError, Store
+from hptune.storage._digests import digests
+from hptune.storage._local import LocalStore
+
+__all__ = ["MIRROR_SECONDS", "Mirror", "upload"]
+
+_log = logging.getLogger(__name__)
+
+MIRROR_SECONDS = 30.0
+_GROWING = (".jsonl", ".log")  # their last line may be half written when they are read
+
+
+def upload(
+    directory: Path, store: Store, *, progress: Callable[[str], None] | None = None, again: bool = False
+) -> tuple[int, int]:
+    """Send every file of a directory that the place does not hold as it is.
+
+    Parameters
+    ----------
+    directory : Path
+        Hidden files, links and unfinished downloads stay behind.
+    store : Store
+        Where to.
+    progress : callable, optional
+        Gets a short line for each file.
+    again : bool, default False
+        Send what is there already, too.
+
+    Returns
+    -------
+    files, bytes : int
+        What was sent.
+
+    Raises
+    ------
+    InputDataError
+        `directory` holds nothing to send.
+    StorageError
+        The place refuses, or does not answer.
+    """
+    found = LocalStore(directory, store.retrier.patience).files() if directory.is_dir() else []
+    if not found:
+        raise InputDataError(f"{directory} holds no files", "name a directory with files")
+    there = {} if again else {file.name: (file.size, file.sha256) for file in store.files()}
+    files = total = 0
+    for file in found:
+        path = directory / file.name
+        sha256, md5 = digests(path)
+        if there.get(file.name) == (file.size, sha256):
+            continue
+        if progress is not None:
+            progress(f"uploading {file.name} ({file.size:,} bytes)")
+        _put(store, path, file.name, sha256, md5)
+        files, total = files + 1, total + file.size
+    return files, total
+
+
+class Mirror:
+    """Sends what changes in a directory to a place, at intervals and once at the end.
+
+    Parameters
+    ----------
+    directory : Path
+        Written by this process only.
+    store : Store
+        Where to.
+    names : sequence of str
+        The files, in the order in which they are sent.
+    interval : float, default 30
+        Seconds between two rounds.
+    """
+
+    def __init__(
+        self, directory: Path, store: Store, names: Sequence[str], interval: float = MIRROR_SECONDS
+    ) -> None:
+        self._directory, self._store, self._names = directory, store, names
+        self._interval = interval
+        self._sent: dict[str, str] = {}
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._rounds, name="mirror", daemon=True)
+
+    def start(self) -> None:
+        """Begin the rounds."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the rounds and send what is left.
+
+        Raises
+        ------
+        StorageError
+            It cannot be sent; the directory keeps it.
+        """
+        self._closing.set()
+        self._store.retrier.stopped.set()  # a round that waits for storage need not wait any longer
+        self._thread.join()
+        self._store.retrier.stopped.clear()
+        try:
+            self.send()
+        except HptuneError as error:
+            raise StorageError(
+                f"the results are complete but not in {self._store.uri} ({error.what})",
+                f"hptune upload {self._directory} {self._store.uri}",
+            ) from None
+
+    def send(self) -> None:
+        """Send every file that is not there as it is here."""
+        for name in self._names:
+            path = self._directory / name
+            if path.is_file() and not path.is_symlink():
+                self._send(path, name)
+
+    def _rounds(self) -> None:
+        while not self._closing.wait(self._interval):
+            try:
+                self.send()
+            except (
+                HptuneError,
+                OSError,
+                PassingError,
+            ) as error:  # the sweep goes on; the next round tries again
+                _log.warning("the outputs were not mirrored: %s", error)
+
+    def _send(self, path: Path, name: str) -> None:
+        with tempfile.NamedTemporaryFile(prefix="hptune-mirror-") as scratch:
+            copied = Path(scratch.name)
+            shutil.copyfile(path, copied)  # the file may grow or be replaced while it is sent
+            if path.suffix in _GROWING:
+                _cut_to_whole_lines(copied)
+            sha256, md5 = digests(copied)
+            if self._sent.get(name) != sha256:
+                _put(self._store, copied, name, sha256, md5)
+                self._sent[name] = sha256
+
+
+def _put(store: Store, path: Path, name: str, sha256: str, md5: str) -> None:
+    try:
+        store.put(path, name, sha256, md5)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InputDataError(f"cannot read {path} ({reason})", "check the file") from error
+
+
+def _cut_to_whole_lines(path: Path) -> None:
+    content = path.read_bytes()
+    os.truncate(path, content.rfind(b"\n") + 1)

@@ -1,0 +1,1 @@
+"""Storage, against real parts: Azurite, Hadoop and a proxy that does harm."""

@@ -1,0 +1,146 @@
+"""Storage that is busy, breaks off, stalls, flips bits, changes or goes away."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hptune.errors import StorageError
+from hptune.storage import Patience, fetch, upload
+from tests.storage.azurite import Azurite, running_azurite
+from tests.storage.conftest import Container, new_container
+from tests.storage.proxy import Fault, Proxy, busy, flip, reset, running_proxy, stall
+
+CONTENT = os.urandom(14 << 20)  # four ranges
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+@pytest.fixture
+def proxy(azurite: Azurite) -> Iterator[Proxy]:
+    with running_proxy(azurite.port) as running:
+        yield running
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("has_sums", [True, False], ids=["own sums", "no sums"])
+@pytest.mark.parametrize(
+    "faults",
+    [(busy, busy), (reset, reset, reset), (stall,), (flip,), (busy, reset, flip, stall)],
+    ids=["busy", "reset", "stall", "flip", "all"],
+)
+def test_faults_on_the_way_do_not_reach_the_file(
+    container: Container, proxy: Proxy, tmp_path: Path, faults: tuple[Fault, ...], has_sums: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    if has_sums:
+        (tmp_path / "source").mkdir()
+        (tmp_path / "source" / "big.bin").write_bytes(CONTENT)
+        upload(tmp_path / "source", container.store())
+    else:
+        container.put("big.bin", CONTENT)
+    proxy.plan(*faults)
+    with caplog.at_level(logging.WARNING, "hptune"):
+        fetch(container.store(port=proxy.port), tmp_path / "here")
+    assert proxy.faults.empty()
+    assert sha256(tmp_path / "here" / "big.bin") == SHA256
+    assert "again" in caplog.text
+    assert not list((tmp_path / "here").glob("*.part*"))
+
+
+def test_damage_that_goes_on_is_an_error_and_leaves_no_file(
+    container: Container, proxy: Proxy, tmp_path: Path
+) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "big.bin").write_bytes(CONTENT)
+    upload(tmp_path / "source", container.store())
+    proxy.plan(*[flip] * 12)
+    with pytest.raises(StorageError, match="damaged 3 times"):
+        fetch(container.store(port=proxy.port), tmp_path / "here")
+    assert not list((tmp_path / "here").glob("big.bin"))
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_blob_that_is_overwritten_while_it_is_read_is_never_mixed(
+    container: Container, proxy: Proxy, tmp_path: Path, times: int
+) -> None:
+    container.put("big.bin", CONTENT)
+    versions = [bytes([version]) * len(CONTENT) for version in range(times)]
+    left, lock = list(versions), threading.Lock()
+
+    def overwrite(request: bytes) -> None:
+        with lock:
+            if left and len(proxy.ranges) >= 3 * (1 + times - len(left)):
+                container.put("big.bin", left.pop(0))
+
+    proxy.before = overwrite
+    fetch(container.store(port=proxy.port), tmp_path / "here")
+    assert (tmp_path / "here" / "big.bin").read_bytes() == versions[-1]
+
+
+def test_a_blob_that_never_rests_is_an_error(container: Container, proxy: Proxy, tmp_path: Path) -> None:
+    container.put("big.bin", CONTENT)
+    proxy.before = lambda request: container.put("big.bin", os.urandom(5 << 20))
+    with pytest.raises(StorageError, match="changed"):
+        fetch(container.store(port=proxy.port), tmp_path / "here")
+    assert not (tmp_path / "here" / "big.bin").exists()
+
+
+@pytest.fixture(scope="module")
+def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
+    """A container of a server that may be killed: what it holds is on its disk."""
+    with running_azurite(tmp_path_factory.mktemp("mortal")) as server:
+        container = Container(server, new_container(server))
+        container.put("big.bin", CONTENT)
+        server.await_saved("big.bin")
+        yield container
+
+
+def test_a_server_that_is_killed_and_comes_back_costs_no_range_twice(
+    mortal: Container, tmp_path: Path
+) -> None:
+    with running_proxy(mortal.server.port) as proxy:
+        _kill_at(proxy, mortal.server, request=3, back=True)
+        fetch(mortal.store(port=proxy.port, patience=Patience(2, 2, 30)), tmp_path / "here", connections=1)
+    assert sha256(tmp_path / "here" / "big.bin") == SHA256
+    assert len({_range_of(request) for request in proxy.ranges[:2] + proxy.ranges[-2:]}) == 4
+
+
+def test_a_server_that_stays_away_is_an_error_and_its_bytes_are_kept(
+    mortal: Container, tmp_path: Path
+) -> None:
+    here = tmp_path / "here"
+    with running_proxy(mortal.server.port) as proxy:
+        _kill_at(proxy, mortal.server, request=3, back=False)
+        with pytest.raises(StorageError, match="cannot be reached"):
+            fetch(mortal.store(port=proxy.port, patience=Patience(1, 1, 1)), here, connections=1)
+    assert not (here / "big.bin").exists()
+    mortal.server.start()
+    with running_proxy(mortal.server.port) as proxy:
+        fetch(mortal.store(port=proxy.port), here)
+        assert len(proxy.ranges) == 2  # of four
+    assert sha256(here / "big.bin") == SHA256
+
+
+def _range_of(request: bytes) -> bytes:
+    return next(line for line in request.lower().split(b"\r\n") if line.startswith(b"x-ms-range:"))
+
+
+def _kill_at(proxy: Proxy, server: Azurite, request: int, *, back: bool) -> None:
+    """Kill the server at a range request; start it again a little later, or never."""
+
+    def before(_: bytes) -> None:
+        if len(proxy.ranges) == request:
+            server.kill()
+            if back:
+                threading.Timer(1.0, server.start).start()
+
+    proxy.before = before

@@ -1,0 +1,115 @@
+"""Whole sweeps on inputs and outputs that are elsewhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hptune.sample import write_sample
+from hptune.storage import fetch
+from tests.storage.azurite import Azurite, running_azurite
+from tests.storage.conftest import Container, Run, new_container
+from tests.storage.identity import ManagedIdentity
+from tests.storage.proxy import running_proxy
+
+CONFIG = """
+data: {path: nowhere, format: talkingdata, features: small}
+estimator: {class: xgboost.XGBClassifier, params: {seed: 0}}
+search_space: {n_estimators: [2, 3], max_depth: [1, 2], objective: "multi:softprob"}
+objective: {primary_metric: neg_log_loss}
+cv: 2
+engine: serial
+"""
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("sample")
+    write_sample(directory, scale=0.004)
+    return directory
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "sweep.yaml"
+    path.write_text(CONFIG)
+    return path
+
+
+def test_a_sweep_on_a_container_gives_the_local_results_byte_for_byte_and_fetches_once(
+    container: Container, hptune: Run, sample: Path, config: Path, tmp_path: Path
+) -> None:
+    """The file compared is sweeping_results.txt: every score and parameter, and nothing that is a time."""
+    uri = f"{container.uri}/raw"
+    assert hptune("upload", sample, uri).returncode == 0
+    local = hptune("sweep", "--config", config, "--data", sample, "--out", "local", "-q")
+    assert local.returncode == 0, local.stderr
+    with running_proxy(container.server.port) as proxy:
+        through = {"AZURE_STORAGE_CONNECTION_STRING": container.server.connection_string_at(proxy.port)}
+        counts = []
+        for out in ("first", "second"):
+            done = hptune("sweep", "--config", config, "--data", uri, "--out", out, **through)
+            assert done.returncode == 0, done.stderr
+            counts.append(len(proxy.ranges))
+    assert counts[0] >= 7 and counts[1] == counts[0]
+    results = [(tmp_path / out / "sweeping_results.txt").read_bytes() for out in ("local", "first", "second")]
+    assert results[0] == results[1] == results[2]
+    assert results[0].count(b"\n") == 5
+
+
+def test_outputs_go_to_a_container_and_are_what_a_directory_gets(
+    container: Container, hptune: Run, sample: Path, config: Path, tmp_path: Path
+) -> None:
+    out = f"{container.uri}/runs/one"
+    assert hptune("sweep", "--config", config, "--data", sample, "--out", "local", "-q").returncode == 0
+    done = hptune("sweep", "--config", config, "--data", sample, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert f"results in {out}" in done.stdout
+    fetch(container.store("runs/one"), tmp_path / "fetched")
+    names = {path.name for path in (tmp_path / "local").iterdir()}
+    assert {path.name for path in (tmp_path / "fetched").iterdir()} == names | {".hptune-manifest.json"}
+    for name in ("sweeping_results.txt", "predictions.csv", "model.ubj", "best_params.json"):
+        assert (tmp_path / "fetched" / name).read_bytes() == (tmp_path / "local" / name).read_bytes()
+    lines = (tmp_path / "fetched" / "journal.jsonl").read_text().splitlines()
+    assert [json.loads(line)["record"] for line in lines] == ["header"] + ["outcome"] * 8
+    again = hptune("sweep", "--config", config, "--data", sample, "--out", out)
+    assert again.returncode == 2 and "holds a sweep already" in again.stderr
+    assert not list((tmp_path / "cache" / "hptune" / "staging").glob("*/*"))
+
+
+def test_an_output_place_that_refuses_is_known_before_the_work(
+    container: Container, hptune: Run, sample: Path, config: Path
+) -> None:
+    done = hptune(
+        "sweep", "--config", config, "--data", sample, "--out", f"az://{container.uri[5:15]}/nosuch/x"
+    )
+    assert done.returncode == 4 and "candidates" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def tls_azurite(
+    tmp_path_factory: pytest.TempPathFactory, certificate: tuple[Path, Path]
+) -> Iterator[Azurite]:
+    directory = tmp_path_factory.mktemp("tls-azurite")
+    with running_azurite(directory, tls=certificate, options=("--oauth", "basic")) as server:
+        yield server
+
+
+def test_a_managed_identity_opens_a_container_over_tls(
+    tls_azurite: Azurite, hptune: Run, sample: Path, tmp_path: Path
+) -> None:
+    uri = f"{tls_azurite.endpoint}/{new_container(tls_azurite).container_name}/raw"
+    trust = {"REQUESTS_CA_BUNDLE": str(tls_azurite.tls[0])} if tls_azurite.tls else {}
+    with ManagedIdentity() as identity:
+        sent = hptune("upload", sample, uri, **trust, **identity.environment)
+        assert sent.returncode == 0, sent.stderr
+        untrusted = hptune("fetch", uri, "here", **identity.environment)
+        assert untrusted.returncode == 4 and "is not trusted" in untrusted.stderr
+        got = hptune("fetch", uri, "here", **trust, **identity.environment)
+        assert got.returncode == 0, got.stderr
+    assert identity.asked
+    for path in sample.iterdir():
+        assert (tmp_path / "here" / path.name).read_bytes() == path.read_bytes()
