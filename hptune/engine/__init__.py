@@ -1,0 +1,80 @@
+"""Where fits run: this process, this machine's processes, or a Spark cluster, behind one seam."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hptune.engine._base import Engine, Work, original_exception
+from hptune.engine._parallel import parallel
+from hptune.engine._processes import ProcessesEngine
+from hptune.engine._serial import SerialEngine
+from hptune.errors import ClusterError
+from hptune.storage import Opener, Store
+
+__all__ = [
+    "BY_NAME",
+    "Engine",
+    "ProcessesEngine",
+    "SerialEngine",
+    "Work",
+    "active_session",
+    "engine_of",
+    "hadoop_opener",
+    "original_exception",
+    "parallel",
+]
+
+
+def engine_of(session: Any, max_tasks: int | None = None) -> Engine:
+    """An engine on a given Spark session, with at most `max_tasks` tasks at once; the session stays open."""
+    from hptune.engine._session import check_classic
+    from hptune.engine._spark import SparkEngine
+
+    check_classic(session)
+    return SparkEngine(session, max_tasks=max_tasks)
+
+
+def active_session() -> Any:
+    """The active Spark session; None where there is none, where pyspark is not loaded, and on executors."""
+    if "pyspark.sql" not in sys.modules:
+        return None  # nobody can have made a session
+    from pyspark import TaskContext
+    from pyspark.sql import SparkSession
+
+    return None if TaskContext.get() is not None else SparkSession.getActiveSession()
+
+
+def _spark(options: Mapping[str, str], name: str) -> Engine:
+    try:
+        from hptune.engine._session import open_spark_engine  # pyspark is wanted by this engine only
+    except ModuleNotFoundError as error:
+        raise ClusterError("pyspark is not installed", "pip install 'hptune[spark]'") from error
+    return open_spark_engine(options, name)
+
+
+def hadoop_opener(options: Mapping[str, str]) -> Opener:
+    """Opens Hadoop's URIs through the active Spark session, or one that it starts at the first use.
+
+    Parameters
+    ----------
+    options : mapping
+        ``master`` and any ``spark.*`` setting; used for a new session only.
+    """
+
+    def opened(uri: str) -> Store:
+        try:
+            from hptune.engine._session import hadoop_store
+        except ModuleNotFoundError as error:
+            raise ClusterError("pyspark is not installed", "pip install 'hptune[spark]'") from error
+        return hadoop_store(options, uri)
+
+    return opened
+
+
+BY_NAME: dict[str, Callable[[Mapping[str, str], str], Engine]] = {
+    "spark": _spark,
+    "processes": lambda options, name: ProcessesEngine(),
+    "serial": lambda options, name: SerialEngine(),
+}

@@ -1,0 +1,115 @@
+"""The engines' seam."""
+
+from __future__ import annotations
+
+import base64
+import pickle
+import traceback
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
+
+import cloudpickle
+
+from hptune.records import ERROR_BYTES, FitTask, Outcome, clipped
+
+__all__ = ["CRASHED", "Engine", "Work", "failed", "guarded", "original_exception"]
+
+CRASHED = "the fit ended its worker process each time it was tried: out of memory, a segfault or an exit"
+
+_EXCEPTION_BYTES = 16 << 10  # of a pickled exception; a class from a notebook travels by value
+
+_ERROR_BYTES_BESIDE_EXCEPTION = 1024  # with the pickled exception an outcome stays within 4 KiB
+
+Work: TypeAlias = Callable[[FitTask], list[Outcome]]
+
+
+class Engine(Protocol):
+    """Runs independent tasks and hands back what came of them, as it comes.
+
+    Attributes
+    ----------
+    name : str
+        As in a configuration file.
+    slots : int
+        Tasks that run at once.
+    """
+
+    name: str
+    slots: int
+
+    def threads(self, n_tasks: int) -> int:
+        """Native threads that each of `n_tasks` tasks may use, at least 1."""
+
+    def run(self, tasks: Sequence[FitTask], work: Work, description: str) -> Generator[Outcome, None, None]:
+        """Outcomes of `work` on every task, in the order in which they end.
+
+        Every cell of every task gets exactly one outcome, whatever happens to the process that works on it.
+        Closing the generator stops the tasks that have not ended.
+        """
+
+    def close(self) -> None:
+        """Give back what the engine itself started."""
+
+
+def guarded(work: Work, task: FitTask) -> list[Outcome]:
+    """The work's outcomes; where it raises, a failed outcome for each rung."""
+    try:
+        return work(task)
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # a failing fit is a value; only what kills the process may leave
+        return failed(task, traceback.format_exc(), error)
+
+
+def failed(task: FitTask, text: str, error: BaseException | None = None) -> list[Outcome]:
+    """A failed outcome for each rung of the task."""
+    raised = None if error is None else _portable(error)
+    text = clipped(text, ERROR_BYTES if raised is None else _ERROR_BYTES_BESIDE_EXCEPTION)
+    return [
+        Outcome(rung.candidate, task.fold, "failed", {}, fit_id=task.id, error=text, raised=raised)
+        for rung in task.rungs
+    ]
+
+
+def original_exception(outcome: Outcome) -> BaseException | None:
+    """The exception that left the fit of `outcome`, where one did."""
+    if outcome.raised is None:
+        return None
+    error: BaseException = pickle.loads(base64.b64decode(outcome.raised))  # noqa: S301 - from our own executors
+    return error
+
+
+def _portable(error: BaseException) -> str:
+    """The exception as base64 of its pickle, of its own type wherever that can be loaded."""
+    text = clipped(f"{type(error).__name__}: {error}", ERROR_BYTES // 2)
+    parts = (error, _Parts(error, error.args, vars(error)), _Parts(error, (text,), {}), RuntimeError(text))
+    return next(base64.b64encode(pickled).decode() for part in parts if (pickled := _pickled(part)))
+
+
+class _Parts:
+    """An exception whose class does not take its own ``args`` back: it is made again without ``__init__``."""
+
+    def __init__(self, error: BaseException, args: tuple[Any, ...], state: Mapping[str, Any]) -> None:
+        self.parts = (type(error), args, dict(state))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _put_together, self.parts
+
+
+def _put_together(
+    kind: type[BaseException], args: tuple[Any, ...], state: Mapping[str, Any]
+) -> BaseException:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
+
+
+def _pickled(value: Any) -> bytes:
+    """The pickle of `value`; nothing where it is too large or cannot be loaded again."""
+    try:
+        pickled = cloudpickle.dumps(value)
+        pickle.loads(pickled)  # noqa: S301 - what was pickled just now
+    except Exception:  # exceptions may hold anything
+        return b""
+    return pickled if len(pickled) <= _EXCEPTION_BYTES else b""

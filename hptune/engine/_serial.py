@@ -1,0 +1,30 @@
+"""One fit after the other in this process: the trivial twin of the other engines."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Sequence
+
+from hptune.engine._base import Work, guarded
+from hptune.records import FitTask, Outcome
+
+__all__ = ["SerialEngine"]
+
+
+class SerialEngine:
+    """Runs in the calling process; estimators with threads of their own may use all cores."""
+
+    name = "serial"
+    slots = 1
+
+    def threads(self, n_tasks: int) -> int:
+        """All cores."""
+        return os.cpu_count() or 1
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def run(self, tasks: Sequence[FitTask], work: Work, description: str) -> Generator[Outcome, None, None]:
+        """Outcomes in the order of the tasks."""
+        for task in tasks:
+            yield from guarded(work, task)

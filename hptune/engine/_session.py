@@ -1,0 +1,93 @@
+"""The Spark session of a sweep: the active one, spark-submit's, or one of our own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from hptune.engine._hadoop import HadoopStore, open_hadoop
+from hptune.engine._spark import SparkEngine
+from hptune.errors import ClusterError
+
+__all__ = ["check_classic", "hadoop_store", "open_spark_engine"]
+
+_LOOPBACK = "127.0.0.1"
+_DEFAULTS = {
+    "spark.driver.memory": "1g",
+    "spark.executorEnv.OMP_WAIT_POLICY": "PASSIVE",  # waiting OpenMP threads must not spin: fits share cores
+    "spark.log.level": "ERROR",
+    "spark.python.worker.faulthandler.enabled": "true",
+    "spark.ui.showConsoleProgress": "false",
+}
+_LOCAL = {"spark.driver.host": _LOOPBACK, "spark.driver.bindAddress": _LOOPBACK}
+
+
+def open_spark_engine(options: Mapping[str, str], name: str) -> SparkEngine:
+    """An engine on the active session, else on spark-submit's, else on a new one.
+
+    Parameters
+    ----------
+    options : mapping
+        ``master`` and any ``spark.*`` setting; used for a new session only.
+    name : str
+        The application's name in Spark's UI.
+
+    Raises
+    ------
+    ClusterError
+        Spark cannot be started, or the session is a Spark Connect one.
+    """
+    active = SparkSession.getActiveSession()
+    session = active or _started(options, name)
+    check_classic(session)
+    return SparkEngine(session, owned=active is None)
+
+
+def check_classic(session: SparkSession) -> None:
+    """Refuse a Spark Connect session.
+
+    Raises
+    ------
+    ClusterError
+        The session has no RDDs.
+    """
+    if "connect" in type(session).__module__:
+        raise ClusterError("Spark Connect has no RDDs", "run with a classic session (spark.api.mode=classic)")
+
+
+def hadoop_store(options: Mapping[str, str], uri: str) -> HadoopStore:
+    """A place of Hadoop's, through the active session, else through a new one."""
+    return open_hadoop(SparkSession.getActiveSession() or _started(options, "storage"), uri)
+
+
+def _started(options: Mapping[str, str], name: str) -> SparkSession:
+    builder = SparkSession.builder.appName(f"hptune {name}")
+    for key, value in _settings(options).items():
+        builder = builder.config(key, value)
+    try:
+        return builder.getOrCreate()
+    except (PySparkException, Py4JError, RuntimeError, OSError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ClusterError(
+            f"Spark does not start ({reason})",
+            "check that Java 17 is installed and spark.master can be reached",
+        ) from error
+
+
+def _settings(options: Mapping[str, str]) -> dict[str, str]:
+    """Settings for a new session; under spark-submit what it was given comes first and nothing is added."""
+    if "PYSPARK_GATEWAY_PORT" in os.environ:
+        return {}
+    settings = dict(options)
+    master = settings.pop("master", "local[*,4]")
+    if master.startswith("local"):
+        os.environ.setdefault("SPARK_LOCAL_IP", _LOOPBACK)  # the UI's address, read when the JVM starts
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        settings = _LOCAL | settings
+    return _DEFAULTS | settings | {"spark.master": master}

@@ -1,0 +1,297 @@
+"""A Spark cluster: one broadcast, an RDD of tasks, outcomes that stream back while the job runs."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from pyspark import RDD, InheritableThread, SparkFiles, TaskContext
+from pyspark.sql import SparkSession
+
+from hptune.engine._base import CRASHED, Work, failed, guarded
+from hptune.engine._cores import cores_of, with_cores
+from hptune.engine._payload import Payload, lay_down
+from hptune.engine._shipping import session_directory, ship_package
+from hptune.engine._stream import OutcomeStream
+from hptune.engine._worker import keep_zip_indexes
+from hptune.plan import pack
+from hptune.records import FitTask, Outcome
+
+__all__ = ["SparkEngine"]
+
+_log = logging.getLogger(__name__)
+
+Bundle: TypeAlias = tuple[FitTask, ...]
+
+_JOB_PROPERTIES = ("spark.jobGroup.id", "spark.job.description", "spark.job.interruptOnCancel")
+_CANCEL_AGAIN_SECONDS = 0.5
+BROADCAST_BYTES = 256 << 20  # up to here a private copy in each worker is cheaper than a file on each host
+
+
+class SparkEngine:
+    """Runs tasks on the executors of a Spark session.
+
+    Parameters
+    ----------
+    spark : pyspark.sql.SparkSession
+        A classic session; Spark Connect has no RDDs.
+    owned : bool, default False
+        Whether `close` stops the session.
+    max_tasks : int, optional
+        Bound on the tasks that run at once; all slots where it is not given.
+    """
+
+    name = "spark"
+
+    def __init__(self, spark: SparkSession, *, owned: bool = False, max_tasks: int | None = None) -> None:
+        self._spark = spark
+        self._owned = owned
+        self._sc = spark.sparkContext
+        conf = self._sc.getConf()
+        self.cores = cores_of(self._sc)
+        self.slots: int = max(1, self.cores.total // self.cores.task)
+        self.max_tasks = max_tasks
+        if max_tasks is not None:
+            self.slots = max(1, min(self.slots, max_tasks))
+        self.is_local = str(self._sc.master).split("[")[0] == "local"
+        self.max_failures = _max_failures(str(self._sc.master), str(conf.get("spark.task.maxFailures", "4")))
+
+    def close(self) -> None:
+        """Stop the session where the engine owns it."""
+        if self._owned:
+            self._spark.stop()
+
+    def threads(self, n_tasks: int) -> int:
+        """``spark.task.cpus``; idle cores as well in local mode, where they cannot belong to anyone else, and on
+        clusters where Spark can keep them for the tasks."""
+        if not self.is_local:
+            return self.cores.each(n_tasks)
+        at_once = max(1, min(n_tasks, self.slots))
+        return max(1, self.slots * self.cores.task // at_once)
+
+    def run(self, tasks: Sequence[FitTask], work: Work, description: str) -> Generator[Outcome, None, None]:
+        """Outcomes as they arrive; closing the iterator cancels the Spark job."""
+        run = _Run(self, description, self.threads(len(tasks)))
+        try:
+            run.share(work)
+            yield from run.outcomes(tasks)
+        finally:
+            run.close()
+
+
+@dataclass(frozen=True)
+class _Done:
+    """A job's end: the tasks that it left as suspects, and whether it was aborted."""
+
+    suspects: Sequence[int]
+    aborted: bool = False
+
+
+class _Run:
+    """One call of `SparkEngine.run`: what it shares with the executors, and what is still missing."""
+
+    def __init__(self, engine: SparkEngine, description: str, cpus: int) -> None:
+        self.engine = engine
+        self.cpus = cpus
+        self.sc = engine._sc
+        self.description = description
+        self.group = f"hptune-{uuid.uuid4().hex}"
+        self.directory = Path(tempfile.mkdtemp(prefix="hptune-"))
+        self.stream = OutcomeStream()
+        self.threads: list[InheritableThread] = []
+        self.suspects: set[int] = set()
+        self.aborted = False
+        self.payload: Any = None
+
+    def share(self, work: Work) -> None:
+        """Bring `work` to where the executors find it."""
+        self.payload = self._share(work)
+        self.accumulator = self.sc.accumulator([], self.stream)
+
+    def outcomes(self, tasks: Sequence[FitTask]) -> Iterator[Outcome]:
+        """One outcome for every cell of every task."""
+        missing = {task.id: task for task in tasks}
+        while fine := [task for task in missing.values() if task.id not in self.suspects]:
+            self.aborted = False
+            for outcome in self._streamed(fine):
+                missing.pop(outcome.fit_id, None)
+                yield outcome
+            if not self.aborted:
+                break
+            still = [task.id for task in fine if task.id in missing]
+            self.suspects.update(still[: self.engine.slots])
+        yield from self._rescued(missing)
+
+    def close(self) -> None:
+        """Stop what still runs and take back what was shared."""
+        for thread in self.threads:
+            while thread.is_alive():
+                self.sc.cancelJobGroup(self.group)
+                thread.join(_CANCEL_AGAIN_SECONDS)  # a job that was submitted after the cancel survives it
+        self.stream.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+        if self.payload is not None:
+            self.payload.destroy()
+
+    def _share(self, work: Work) -> Any:
+        payload = lay_down(work, self.directory)
+        if self.engine.is_local:
+            return self.sc.broadcast(payload)
+        ship_package(self.sc)
+        if payload.buffer_bytes <= BROADCAST_BYTES:
+            return self.sc.broadcast(payload.with_content())
+        served = shutil.move(payload.file, session_directory())
+        self.sc.addFile(str(served))
+        return self.sc.broadcast(replace(payload, file=str(served)))
+
+    def _streamed(self, tasks: Sequence[FitTask]) -> Iterator[Outcome]:
+        """What the jobs deliver while they run.
+
+        Where there are more tasks than slots, the first job holds one task for each slot, the longest ones.
+        The first of them to end tells how long fits take, and the rest follows at once, packed by it, while
+        the first job still runs.
+        """
+        slots = self.engine.slots
+        # With a bound on tasks there is no second job: it would exceed the bound.
+        alone = len(tasks) <= 2 * slots or self.engine.max_tasks is not None
+        first, rest = (tasks, ()) if alone else (tasks[:slots], tasks[slots:])
+        cost = {task.id: task.cost for task in first}
+        running = self._submit([(task,) for task in first])
+        while running:
+            item = self.stream.queue.get()
+            if isinstance(item, _Done):
+                running -= 1
+                self.aborted |= item.aborted
+                self.suspects.update(item.suspects)
+                if (
+                    not running and rest and item.suspects
+                ):  # all of the first ones crashed: nobody told the pace
+                    running += self._submit([(task,) for task in rest])
+                    rest = ()
+                continue
+            outcomes = [Outcome.from_json(line) for line in item]
+            if rest:
+                running += self._submit(pack(rest, _seconds_per_cost(outcomes, cost), slots))
+                rest = ()
+            yield from outcomes
+
+    def _rescued(self, missing: dict[int, FitTask]) -> Iterator[Outcome]:
+        """Tasks whose outcomes did not arrive: again, this time through the job's own result.
+
+        An update that raises on the driver ends Spark's accumulator channel for the whole session, a new
+        accumulator's too, so this pass does not rely on it. Suspects run alone, and what ends its process
+        even then is a failed row.
+        """
+        lost = [(task,) for task in missing.values() if task.id not in self.suspects]
+        for outcome in self._collected(lost):
+            missing.pop(outcome.fit_id, None)
+            yield outcome
+        for task in missing.values():
+            yield from self._collected([(task,)]) or failed(task, CRASHED)
+
+    def _submit(self, bundles: Sequence[Bundle]) -> int:
+        thread = InheritableThread(target=self._stream_job, args=(bundles,))
+        self.threads.append(thread)
+        thread.start()
+        return 1
+
+    def _stream_job(self, bundles: Sequence[Bundle]) -> None:
+        accumulator = self.accumulator
+        fits = _fits(self.payload, self.engine.max_failures)
+
+        def fit(partition: Iterable[Bundle]) -> Iterator[int]:
+            for task, outcomes in fits(partition):
+                if outcomes is None:
+                    yield task.id
+                else:
+                    accumulator.add([outcome.to_json().encode() for outcome in outcomes])
+
+        try:
+            self._describe()
+            suspects = self._rdd(bundles).mapPartitions(fit).collect()
+            self.stream.queue.put(_Done(suspects))
+        except Exception:  # an aborted job: what is missing is counted and runs again
+            _log.exception("the Spark job was aborted")
+            self.stream.queue.put(_Done((), aborted=True))
+
+    def _collected(self, bundles: Sequence[Bundle]) -> list[Outcome]:
+        if not bundles:
+            return []
+        fits = _fits(self.payload, self.engine.max_failures if len(bundles) > 1 else 1)
+
+        def fit(partition: Iterable[Bundle]) -> Iterator[str]:
+            for _, outcomes in fits(partition):
+                yield from (outcome.to_json() for outcome in outcomes or ())
+
+        before = {name: self.sc.getLocalProperty(name) for name in _JOB_PROPERTIES}
+        try:
+            self._describe()
+            lines = self._rdd(bundles).mapPartitions(fit).collect()
+        except Exception:  # the job was aborted: none of its outcomes is known
+            _log.exception("the Spark job was aborted")
+            return []
+        finally:
+            for name, value in before.items():  # this is the caller's thread
+                self.sc.setLocalProperty(name, value)  # type: ignore[arg-type]  # None takes it away
+        return [Outcome.from_json(line) for line in lines]
+
+    def _rdd(self, bundles: Sequence[Bundle]) -> RDD[Bundle]:
+        """A Spark task for each bundle, or as many as may run at once; as many cores as its fits have threads."""
+        rdd = self.sc.parallelize(bundles, min(len(bundles), self.engine.max_tasks or len(bundles)))
+        wider = not self.engine.is_local and self.cpus > self.engine.cores.task
+        return with_cores(rdd, self.cpus) if wider else rdd
+
+    def _describe(self) -> None:
+        self.sc.setJobGroup(self.group, self.description, interruptOnCancel=True)
+
+
+def _fits(
+    payload: Any, max_failures: int
+) -> Callable[[Iterable[Bundle]], Iterator[tuple[FitTask, list[Outcome] | None]]]:
+    """The executors' side: each task with its outcomes, or with None on the last attempt that Spark allows.
+
+    What killed the attempts before would end the whole job there, so the task is not tried but handed back.
+    """
+
+    def fits(partition: Iterable[Bundle]) -> Iterator[tuple[FitTask, list[Outcome] | None]]:
+        keep_zip_indexes()
+        give_up = max_failures > 1 and _attempt() >= max_failures - 1
+        for bundle in partition:
+            for task in bundle:
+                # What cannot be loaded here, such as a missing library, is told like a failing fit.
+                yield task, None if give_up else guarded(lambda task: _loaded(payload)(task), task)
+
+    return fits
+
+
+def _loaded(payload: Any) -> Work:
+    shared: Payload = payload.value
+    work: Work = shared.load(_on_this_host)
+    return work
+
+
+def _on_this_host(file: str) -> str:
+    return file if Path(file).exists() else SparkFiles.get(Path(file).name)
+
+
+def _attempt() -> int:
+    context = TaskContext.get()
+    return context.attemptNumber() if context is not None else 0
+
+
+def _seconds_per_cost(outcomes: Sequence[Outcome], cost: dict[int, float]) -> float:
+    seconds = sum(outcome.work_time for outcome in outcomes)
+    return seconds / max(cost[outcomes[0].fit_id], 1e-9)
+
+
+def _max_failures(master: str, configured: str) -> int:
+    """Attempts that a task has: local mode takes them from its master's second number, else 1."""
+    if not master.startswith("local") or master.startswith("local-cluster"):
+        return int(configured)
+    return int(master.rstrip("]").split(",")[1]) if "," in master else 1

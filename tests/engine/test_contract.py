@@ -1,0 +1,157 @@
+"""What every engine promises, run over all of them."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hptune.engine import BY_NAME, Engine, ProcessesEngine, SerialEngine
+from hptune.records import ERROR_BYTES, FitTask, Outcome
+from tests.builders import spark_session, tasks
+
+ENGINES = ("serial", "processes", "spark")
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[Any]:
+    with spark_session("local[2,4]") as session:
+        yield session
+
+
+@pytest.fixture(
+    params=[pytest.param(name, marks=[pytest.mark.spark] * (name == "spark")) for name in ENGINES]
+)
+def engine(request: pytest.FixtureRequest) -> Engine:
+    if request.param == "spark":
+        from hptune.engine._spark import SparkEngine
+
+        return SparkEngine(request.getfixturevalue("spark"))
+    return {"serial": SerialEngine(), "processes": ProcessesEngine(2)}[request.param]
+
+
+def scored(task: FitTask) -> list[Outcome]:
+    return [
+        Outcome(
+            rung.candidate, task.fold, "ok", {"score": rung.candidate / 3}, fit_id=task.id, pid=os.getpid()
+        )
+        for rung in task.rungs
+    ]
+
+
+def raising(task: FitTask) -> list[Outcome]:
+    if task.id % 3 == 0:
+        raise RuntimeError(f"no luck with {task.id}")
+    return scored(task)
+
+
+def exiting(task: FitTask) -> list[Outcome]:
+    if task.id == 4:
+        sys.exit(3)
+    return scored(task)
+
+
+def hostile(task: FitTask) -> list[Outcome]:
+    class Unpicklable(Exception):
+        def __reduce__(self) -> Any:
+            raise TypeError("no")
+
+    raise Unpicklable("🙂\udcff" * 1_000_000)
+
+
+def killing(task: FitTask, *, driver: int) -> list[Outcome]:
+    if task.id == 1 and os.getpid() != driver:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return scored(task)
+
+
+def noted(task: FitTask, *, directory: str) -> list[Outcome]:
+    (Path(directory) / str(task.id)).touch()
+    # Fits that say they are long are not packed: there must be something left to stop.
+    return [replace(outcome, work_time=60.0) for outcome in scored(task)]
+
+
+def test_the_contract_covers_every_engine() -> None:
+    assert set(ENGINES) == set(BY_NAME)
+
+
+@pytest.mark.parametrize("count", [0, 1, 9])
+def test_every_cell_gets_exactly_one_outcome(engine: Engine, count: int) -> None:
+    outcomes = list(engine.run(tasks(count, rungs=3), scored, "test"))
+    assert sorted(outcome.candidate for outcome in outcomes) == list(range(3 * count))
+
+
+def test_scores_arrive_to_the_last_bit(engine: Engine) -> None:
+    for outcome in engine.run(tasks(9), scored, "test"):
+        assert outcome.test_scores == {"score": outcome.candidate / 3}
+
+
+def test_work_that_raises_is_a_failed_outcome_for_each_rung(engine: Engine) -> None:
+    outcomes = {outcome.candidate: outcome for outcome in engine.run(tasks(6, rungs=2), raising, "test")}
+    failed = {candidate for candidate, outcome in outcomes.items() if outcome.status == "failed"}
+    assert failed == {0, 1, 6, 7}
+    assert "RuntimeError: no luck with 3" in str(outcomes[6].error)
+    assert outcomes[2].error is None
+
+
+def test_a_fit_that_exits_is_a_failed_outcome(engine: Engine) -> None:
+    outcomes = {outcome.candidate: outcome for outcome in engine.run(tasks(8), exiting, "test")}
+    assert sorted(outcomes) == list(range(8))
+    assert [number for number, outcome in outcomes.items() if outcome.status == "failed"] == [4]
+    assert "SystemExit: 3" in str(outcomes[4].error)
+
+
+def test_an_error_that_cannot_be_pickled_is_kept_short(engine: Engine) -> None:
+    (outcome,) = engine.run(tasks(1), hostile, "test")
+    assert outcome.status == "failed"
+    assert 0 < len(str(outcome.error).encode("utf-8")) <= ERROR_BYTES
+    assert len(outcome.to_json().encode("utf-8")) <= 4096
+
+
+@pytest.mark.filterwarnings("ignore:A worker stopped:UserWarning")
+def test_a_fit_that_kills_its_worker_is_a_failed_outcome_and_the_others_are_fine(engine: Engine) -> None:
+    if engine.name == "serial":
+        pytest.skip("there the worker is this process")
+    work = functools.partial(killing, driver=os.getpid())
+    outcomes = {outcome.candidate: outcome for outcome in engine.run(tasks(6), work, "test")}
+    assert sorted(outcomes) == list(range(6))
+    assert {number for number, outcome in outcomes.items() if outcome.status == "failed"} == {1}
+    assert "ended its worker process" in str(outcomes[1].error)
+
+
+def test_the_engine_runs_again_after_a_killed_worker(engine: Engine) -> None:
+    outcomes = list(engine.run(tasks(5), scored, "test"))
+    assert [outcome.status for outcome in outcomes] == ["ok"] * 5
+
+
+def test_closing_the_iterator_stops_the_tasks_that_have_not_ended(engine: Engine, tmp_path: Path) -> None:
+    work = functools.partial(noted, directory=str(tmp_path))
+    with closing(engine.run(tasks(300), work, "test")) as stream:
+        next(stream)
+    ran = len(list(tmp_path.iterdir()))
+    assert 1 <= ran < 300
+
+
+def test_a_fit_has_at_least_one_thread_and_no_more_than_the_cores(engine: Engine) -> None:
+    cores = max(os.cpu_count() or 1, 2)
+    for count in (0, 1, 2, 100):
+        assert 1 <= engine.threads(count) <= cores
+
+
+def test_parallel_fits_do_not_ask_for_more_threads_than_cores(engine: Engine) -> None:
+    assert engine.slots >= 1
+    if engine.slots > 1:
+        assert engine.threads(100) * engine.slots <= max(os.cpu_count() or 1, engine.slots)
+
+
+def test_workers_are_other_processes_than_the_driver(engine: Engine) -> None:
+    pids = {outcome.pid for outcome in engine.run(tasks(6), scored, "test")}
+    assert (pids == {os.getpid()}) == (engine.name == "serial")

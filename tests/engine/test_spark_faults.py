@@ -1,0 +1,82 @@
+"""What may happen to a Spark sweep from outside, and costs no outcome."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from hptune.engine import SerialEngine
+from hptune.engine._stream import OutcomeStream
+from tests.builders import Case, classes_table, spark_session, swept, tasks
+from tests.engine.test_contract import killing, scored
+
+pytestmark = pytest.mark.spark
+
+
+class Dying(ClassifierMixin, BaseEstimator):
+    """Ends its process where it is told to."""
+
+    def __init__(self, deadly: bool = False, constant: int = 0) -> None:
+        self.deadly = deadly
+        self.constant = constant
+
+    def fit(self, X: Any, y: Any) -> Dying:
+        if self.deadly:
+            os._exit(1)
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X: Any) -> Any:
+        return np.full(len(X), self.constant)
+
+
+@pytest.fixture(scope="module", params=["local[2]", "local[2,4]"])
+def engine(request: pytest.FixtureRequest) -> Iterator[Any]:
+    from hptune.engine._spark import SparkEngine
+
+    with spark_session(request.param) as session:
+        yield SparkEngine(session)
+
+
+def test_a_fit_that_ends_its_process_is_a_failed_row_and_the_others_are_equal(engine: Any) -> None:
+    grid = [{"constant": [0, 1]}, {"deadly": [True]}, {"constant": [0]}]
+    case = Case(Dying(), grid, *classes_table(40), cv=2)
+    result = swept(case, engine)
+    assert result.table.sort_values("candidate")["status"].tolist() == ["ok", "ok", "failed", "ok"]
+    means = result.cv_results_["mean_test_score"]
+    undisturbed = swept(Case(Dying(), {"constant": [0, 1]}, case.X, case.y, cv=2), SerialEngine())
+    assert means[[0, 1]].tolist() == undisturbed.cv_results_["mean_test_score"].tolist()
+    assert means[3] == means[0]
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_no_other_outcome_of_its_bundle(engine: Any) -> None:
+    work = functools.partial(killing, driver=os.getpid())
+    outcomes = {outcome.candidate: outcome.status for outcome in engine.run(tasks(12), work, "test")}
+    assert outcomes == {number: "failed" if number == 1 else "ok" for number in range(12)}
+
+
+def test_a_poisoned_update_on_the_driver_costs_no_outcome(
+    engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update = OutcomeStream.addInPlace
+    raised: list[bool] = []
+
+    def poisoned(self: OutcomeStream, value1: list[bytes], value2: list[bytes]) -> list[bytes]:
+        if os.getpid() == self.driver and not raised:
+            raised.append(True)
+            raise RuntimeError("poison")
+        return update(self, value1, value2)
+
+    monkeypatch.setattr(OutcomeStream, "addInPlace", poisoned)
+    for _ in range(2):  # Spark's channel stays broken for later sweeps of the session
+        outcomes = list(engine.run(tasks(8, rungs=2), scored, "test"))
+        assert sorted(outcome.candidate for outcome in outcomes) == list(range(16))
+        assert {outcome.status for outcome in outcomes} == {"ok"}
+    assert raised
