@@ -1,0 +1,215 @@
+"""From outcomes to tables. Pure functions."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from hptune._sklearn_compat import cv_results
+from hptune.records import Outcome
+
+__all__ = [
+    "Cells",
+    "best_index",
+    "best_rounds",
+    "collect_cells",
+    "cv_table",
+    "ranked_table",
+    "sweeping_results",
+    "to_csv",
+    "to_parquet",
+]
+
+Cells: TypeAlias = list[list[Outcome]]
+
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+_ERROR = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt|Warning)(:|$)")  # ends a traceback
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet run a text cell
+
+
+def collect_cells(outcomes: Iterable[Outcome], n_candidates: int, n_folds: int) -> Cells:
+    """Outcomes as ``cells[candidate][fold]``; the first outcome of a cell wins.
+
+    Raises
+    ------
+    ValueError
+        A cell has no outcome.
+    """
+    cells: dict[tuple[int, int], Outcome] = {}
+    for outcome in outcomes:
+        cells.setdefault((outcome.candidate, outcome.fold), outcome)
+    absent = [(c, f) for c in range(n_candidates) for f in range(n_folds) if (c, f) not in cells]
+    if absent:
+        raise ValueError(f"{len(absent)} cells have no outcome, the first is candidate, fold = {absent[0]}")
+    return [[cells[candidate, fold] for fold in range(n_folds)] for candidate in range(n_candidates)]
+
+
+def cv_table(
+    candidates: Sequence[Mapping[str, Any]], cells: Cells, metrics: Sequence[str], error_score: float = np.nan
+) -> dict[str, Any]:
+    """``cv_results_`` as scikit-learn's searches build it: same keys, dtypes, masks, ranks and order.
+
+    With early stopping it has ``split{k}_best_iteration`` and ``mean_best_iteration`` too: boosting rounds up to
+    and including the best, counted from 1.
+
+    Parameters
+    ----------
+    candidates : sequence of mapping
+        In the table's order.
+    cells : list of list of Outcome
+        ``cells[candidate][fold]``.
+    metrics : sequence of str
+        Scorer names; ``["score"]`` for a single metric.
+    error_score : float, default nan
+        The score of a failed fit.
+    """
+    failed = {name: error_score for name in metrics}
+    flat = [
+        {
+            "test_scores": {**failed, **outcome.test_scores},
+            "fit_time": outcome.fit_time,
+            "score_time": outcome.score_time,
+        }
+        for row in cells
+        for outcome in row
+    ]
+    with warnings.catch_warnings():
+        # "One or more of the test scores are non-finite": the table's status column says which and why.
+        warnings.simplefilter("ignore", UserWarning)
+        results = cv_results(candidates, flat, len(cells[0]), return_train_score=False)
+    return {**results, **_best_iterations(cells)}
+
+
+def best_index(results: Mapping[str, Any], metric: str) -> int | None:
+    """The first candidate with the best finite mean; None where no mean is finite.
+
+    scikit-learn lets an infinite mean win; here it never does.
+    """
+    means = np.asarray(results[f"mean_test_{metric}"], dtype=float)
+    finite = np.isfinite(means)
+    return int(np.argmax(np.where(finite, means, -np.inf))) if finite.any() else None
+
+
+def best_rounds(results: Mapping[str, Any], index: int) -> dict[str, int | None]:
+    """The parameters that refit a candidate without early stopping; empty where there was none.
+
+    Examples
+    --------
+    >>> best_rounds({"mean_best_iteration": [41.6]}, 0)
+    {'n_estimators': 42, 'early_stopping_rounds': None}
+    """
+    if "mean_best_iteration" not in results:
+        return {}
+    rounds = round(float(results["mean_best_iteration"][index]))
+    return {"n_estimators": rounds, "early_stopping_rounds": None}
+
+
+def _best_iterations(cells: Cells) -> dict[str, Any]:
+    """A column for each fold and their mean; empty where no fit stopped early. A failed fit has no number."""
+    numbers = np.array([[outcome.best_iteration for outcome in row] for row in cells], dtype=float)
+    if np.isnan(numbers).all():
+        return {}
+    columns = {f"split{fold}_best_iteration": column for fold, column in enumerate(numbers.T)}
+    return {**columns, "mean_best_iteration": numbers.mean(axis=1)}
+
+
+def ranked_table(results: Mapping[str, Any], cells: Cells, metric: str) -> pd.DataFrame:
+    """The table that people look at first, best candidate on top.
+
+    The columns of ``cv_results_`` (parameters masked there are missing here), then ``status`` ("ok", "failed"
+    or, for scores that are no finite number, "not finite"), ``error`` (the line that names the first failed
+    fold's), ``fit_id`` (candidates with an equal one shared their fits), ``rounds_trained``, ``prefix_fits``
+    and ``work_time``, whose sums over the table are the work really done.
+    """
+    table = pd.DataFrame({name: _plain(column) for name, column in results.items() if name != "params"})
+    table.insert(0, "candidate", range(len(table)))
+    table["params"] = [str(dict(params)) for params in results["params"]]
+    finite = np.isfinite(np.asarray(results[f"mean_test_{metric}"], dtype=float))
+    table["status"] = [_status(row, ok) for row, ok in zip(cells, finite, strict=True)]
+    table["error"] = [_error_line(row) for row in cells]
+    table["fit_id"] = [row[0].fit_id for row in cells]
+    table["rounds_trained"] = [sum(outcome.rounds_trained for outcome in row) for row in cells]
+    table["prefix_fits"] = [sum(outcome.prefix_fits for outcome in row) for row in cells]
+    table["work_time"] = [sum(outcome.work_time for outcome in row) for row in cells]
+    table[f"rank_test_{metric}"] = _ranks(results[f"mean_test_{metric}"])
+    order = table.assign(finite=finite).sort_values(
+        ["finite", f"rank_test_{metric}", "candidate"], ascending=[False, True, True]
+    )
+    return table.loc[order.index].reset_index(drop=True)
+
+
+def sweeping_results(results: Mapping[str, Any], metric: str, shown: str) -> str:
+    """The reference workload's ``sweeping_results.txt``: a line a candidate, in grid order, five decimals.
+
+    `metric` is the key in ``cv_results_``, `shown` the name that the first line gives it.
+    """
+    lines = [f"metric =  {shown}"]
+    columns = (results[f"mean_test_{metric}"], results[f"std_test_{metric}"], results["params"])
+    for mean, std, params in zip(*columns, strict=True):
+        lines.append(f"mean: {mean:.5f}, std: {std:.5f}, params: {params}")
+    return "\n".join(lines) + "\n"
+
+
+def to_csv(table: pd.DataFrame) -> str:
+    """CSV with full precision, in which no text cell or column name can be taken for a spreadsheet's formula.
+
+    Examples
+    --------
+    >>> to_csv(pd.DataFrame({"name": ["=1+1"], "score": [-0.5]}))
+    "name,score\\n'=1+1,-0.5\\n"
+    """
+    safe = table.apply(lambda column: column.map(_neutral) if column.dtype.kind not in "biufc" else column)
+    return str(safe.rename(columns=_neutral).to_csv(index=False, lineterminator="\n"))
+
+
+def to_parquet(table: pd.DataFrame) -> bytes:
+    """The table as the bytes of a Parquet file."""
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+def _ranks(means: Any) -> Any:
+    """scikit-learn's ranks, but that an infinite mean, as a missing one, is among the last."""
+    finite = pd.Series(means, dtype=float).replace([np.inf, -np.inf], np.nan).fillna(-np.inf)
+    return finite.rank(method="min", ascending=False).astype("int32").to_numpy()
+
+
+def _plain(column: Any) -> Any:
+    """A column without masks, of one type that CSV and Parquet can hold."""
+    hidden = np.ma.getmaskarray(column)
+    series = pd.Series(np.ma.getdata(column))
+    if series.dtype.kind in "biuf":
+        nullable = series if series.dtype.kind == "f" else series.convert_dtypes()  # a whole number stays one
+        return nullable.mask(hidden) if hidden.any() else series
+    series = series.astype(object)
+    if {type(value) for value in series[~hidden]} != {bool}:
+        series = series.map(str)
+    return series.mask(hidden, None)
+
+
+def _neutral(value: Any) -> Any:
+    is_formula = isinstance(value, str) and value.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(value)
+    return "'" + value if is_formula else value
+
+
+def _status(row: Sequence[Outcome], finite: bool) -> str:
+    if any(outcome.status == "failed" for outcome in row):
+        return "failed"
+    return "ok" if finite else "not finite"
+
+
+def _error_line(row: Sequence[Outcome]) -> str | None:
+    errors = [
+        outcome.error.strip().splitlines() for outcome in row if outcome.error and outcome.error.strip()
+    ]
+    if not errors:
+        return None
+    named = [line for line in errors[0] if _ERROR.match(line)]
+    return named[-1] if named else errors[0][-1]
