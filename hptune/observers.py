@@ -1,0 +1,227 @@
+"""Who watches a sweep: hooks that do nothing by default, and the progress shown on a terminal or in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TransferSpeedColumn,
+)
+
+if TYPE_CHECKING:
+    from hptune.plan import Plan
+    from hptune.records import Outcome
+
+__all__ = [
+    "Observer",
+    "ProgressBar",
+    "ProgressLines",
+    "TransferBar",
+    "TransferLines",
+    "progress_observer",
+    "transfer_progress",
+]
+
+
+class Observer:
+    """Sees a sweep go by. Every hook is a no-op; return values are ignored."""
+
+    def on_start(self, plan: Plan) -> None:
+        """Before the first fit."""
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        """After an outcome is on disk."""
+
+    def on_finish(self) -> None:
+        """After the last outcome, or when the sweep stops early."""
+
+
+@dataclass(frozen=True)
+class _State:
+    """What a line of progress tells."""
+
+    done: int
+    total: int
+    best: float | None
+    seconds_left: float | None
+
+    def text(self) -> str:
+        best = "no score yet" if self.best is None else f"best {self.best:.5f}"
+        left = "" if self.seconds_left is None else f", {duration(self.seconds_left)} left"
+        return f"{best}{left}"
+
+
+class _Tracker:
+    """Counts outcomes; a candidate's mean counts once all its folds are in."""
+
+    def __init__(self, plan: Plan, metric: str) -> None:
+        self._metric = metric
+        self._folds = plan.n_folds
+        self._cost = {task.id: task.cost / len(task.rungs) for task in plan.tasks}
+        self._total_cost = sum(task.cost for task in plan.tasks)
+        self._total = plan.n_cells
+        self._scores: dict[int, list[float]] = defaultdict(list)
+        self._done = 0
+        self._done_cost = 0.0
+        self._best: float | None = None
+        self._start = time.monotonic()
+
+    def see(self, outcome: Outcome) -> _State:
+        self._done += 1
+        self._done_cost += self._cost[outcome.fit_id]
+        scores = self._scores[outcome.candidate]
+        scores.append(outcome.test_scores.get(self._metric, np.nan))
+        mean = float(np.mean(scores))
+        if len(scores) == self._folds and np.isfinite(mean) and (self._best is None or mean > self._best):
+            self._best = mean
+        return _State(self._done, self._total, self._best, self._seconds_left())
+
+    def _seconds_left(self) -> float | None:
+        if not self._done_cost:
+            return None
+        elapsed = time.monotonic() - self._start
+        return elapsed * (self._total_cost - self._done_cost) / self._done_cost
+
+
+class ProgressBar(Observer):
+    """A bar that redraws itself, for terminals."""
+
+    def __init__(self, metric: str, console: Console) -> None:
+        self._metric = metric
+        self._bar = Progress(
+            TextColumn("fits"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[state]}"),
+            console=console,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def on_start(self, plan: Plan) -> None:
+        self._tracker = _Tracker(plan, self._metric)
+        self._task = self._bar.add_task("fits", total=plan.n_cells, state="starting")
+        self._bar.start()
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        self._bar.update(self._task, advance=1, state=self._tracker.see(outcome).text())
+
+    def on_finish(self) -> None:
+        self._bar.stop()
+
+
+class ProgressLines(Observer):
+    """A plain line now and then, for logs.
+
+    Parameters
+    ----------
+    metric : str
+        Name of the score that counts.
+    stream : text file
+        Where lines go.
+    seconds : float, default 10
+        Least time between two lines; the last outcome always has one.
+    """
+
+    def __init__(self, metric: str, stream: IO[str], seconds: float = 10.0) -> None:
+        self._metric = metric
+        self._stream = stream
+        self._seconds = seconds
+        self._next = 0.0
+
+    def on_start(self, plan: Plan) -> None:
+        self._tracker = _Tracker(plan, self._metric)
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        state = self._tracker.see(outcome)
+        if time.monotonic() < self._next and state.done < state.total:
+            return
+        self._next = time.monotonic() + self._seconds
+        print(f"{state.done}/{state.total} fits, {state.text()}", file=self._stream, flush=True)
+
+
+def progress_observer(metric: str) -> Observer:
+    """A bar where standard error is a terminal, else lines."""
+    if sys.stderr.isatty():
+        return ProgressBar(metric, Console(stderr=True))
+    return ProgressLines(metric, sys.stderr)
+
+
+class TransferLines:
+    """A plain line now and then about the bytes of the file that is coming, for logs."""
+
+    def __init__(self, say: Callable[[str], None], seconds: float = 10.0) -> None:
+        self._say = say
+        self._seconds = seconds
+        self._next = time.monotonic() + seconds
+
+    def update(self, name: str, done: int, total: int) -> None:
+        """Tell how much of a file is here."""
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + self._seconds
+            self._say(f"{name}: {done:,} of {total:,} bytes")
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+
+class TransferBar:
+    """A bar with bytes for each file, for terminals."""
+
+    def __init__(self, console: Console) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        self._bar = Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False)
+        self._tasks: dict[str, TaskID] = {}
+
+    def update(self, name: str, done: int, total: int) -> None:
+        """Tell how much of a file is here."""
+        if not self._tasks:
+            self._bar.start()
+        if name not in self._tasks:
+            self._tasks[name] = self._bar.add_task(escape(name), total=total)
+        self._bar.update(self._tasks[name], completed=done)
+
+    def close(self) -> None:
+        """Leave the bars as they are."""
+        self._bar.stop()
+
+
+@contextmanager
+def transfer_progress(say: Callable[[str], None]) -> Iterator[TransferBar | TransferLines]:
+    """Shows bytes as they arrive: bars where standard error is a terminal, else lines through `say`."""
+    shown = TransferBar(Console(stderr=True)) if sys.stderr.isatty() else TransferLines(say)
+    try:
+        yield shown
+    finally:
+        shown.close()
+
+
+def duration(seconds: float) -> str:
+    """A short text for a time span.
+
+    Examples
+    --------
+    >>> duration(5), duration(150), duration(7500)
+    ('5 s', '2 min 30 s', '2 h 5 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,179 @@
+"""The output directory of a sweep: every file written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from hptune.errors import ConfigurationError, OutputError
+from hptune.fitters import SavedModel
+from hptune.matrix import FeatureMatrix
+from hptune.results import sweeping_results, to_csv, to_parquet
+from hptune.storage import make_private_directory, write_atomically
+
+__all__ = [
+    "OUTPUT_FILES",
+    "clear_output",
+    "plain_json",
+    "prepare_output",
+    "write_model",
+    "write_predictions",
+    "write_results",
+    "write_sweep",
+]
+
+JOURNAL = "journal.jsonl"
+LOG = "hptune.log"
+OUTPUT_FILES = (
+    "sweep.yaml",
+    JOURNAL,
+    "results.csv",
+    "results.parquet",
+    "sweeping_results.txt",
+    "best_params.json",
+    "model.ubj",
+    "model.skops",
+    "predictions.csv",
+    "importances.csv",
+    "learning_curve.csv",
+    LOG,
+)
+
+
+def prepare_output(out: Path, *, overwrite: bool) -> None:
+    """Make the output directory, and refuse one that holds a sweep unless it may be overwritten.
+
+    Nothing in it changes yet: `clear_output` is for when the sweep is known to start.
+
+    Raises
+    ------
+    ConfigurationError
+        It holds a sweep already.
+    OutputError
+        It cannot be made or written to.
+    """
+    try:
+        if out.exists() and not out.is_dir():
+            raise ConfigurationError(f"{out} is a file", "give a directory to --out")
+        held = _held(out)
+    except (OSError, ValueError) as error:  # a name too long, a directory that may not be entered, a NUL
+        raise _cannot_use(out, error) from error
+    if held and not overwrite:
+        raise ConfigurationError(f"{out} holds a sweep already", "add --overwrite or choose another --out")
+    make_private_directory(out)
+
+
+def clear_output(out: Path) -> None:
+    """Remove the files of the sweep before; files that hptune does not write stay.
+
+    Raises
+    ------
+    OutputError
+        One of them cannot be removed.
+    """
+    try:
+        for path in _held(out):
+            path.unlink()
+    except OSError as error:
+        raise _cannot_use(out, error) from error
+
+
+def _held(out: Path) -> list[Path]:
+    """Our files in `out`; a link counts by itself, wherever it points to, for nothing is written through it."""
+    return [out / name for name in OUTPUT_FILES if os.path.lexists(out / name)]
+
+
+def _cannot_use(out: Path, error: Exception) -> OutputError:
+    reason = (getattr(error, "strerror", None) or str(error)).lower()
+    return OutputError(
+        f"cannot use the output directory {str(out)!r} ({reason})", "choose another with --out"
+    )
+
+
+def write_sweep(out: Path, config: Mapping[str, Any]) -> None:
+    """``sweep.yaml``: the resolved configuration, which runs again as it is."""
+    text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, width=100)
+    write_atomically(out / "sweep.yaml", text)
+
+
+def write_results(
+    out: Path, table: pd.DataFrame, results: Mapping[str, Any], metric: str, shown: str
+) -> None:
+    """``results.csv``, ``results.parquet`` and ``sweeping_results.txt``."""
+    write_atomically(out / "results.csv", to_csv(table))
+    write_atomically(out / "results.parquet", to_parquet(table))
+    write_atomically(out / "sweeping_results.txt", sweeping_results(results, metric, shown))
+
+
+def write_model(
+    out: Path, params: Mapping[str, Any], score: float, shown: str, model: SavedModel | None
+) -> None:
+    """``best_params.json`` and, where the winner was refitted, its model."""
+    best = {"params": plain_json(params), "metric": shown, "mean_test_score": score}
+    text = json.dumps(best, indent=2, allow_nan=False, ensure_ascii=False)
+    write_atomically(out / "best_params.json", text + "\n")
+    if model is not None:
+        write_atomically(out / model.name, model.content)
+
+
+def plain_json(value: Any) -> Any:
+    """`value` as strict JSON can say it: what is no number, text, list or mapping is told by its text."""
+    if isinstance(value, Mapping):
+        return {str(key): plain_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_json(item) for item in value]
+    if isinstance(value, (np.generic, np.ndarray)):
+        return plain_json(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
+
+
+def write_predictions(
+    out: Path, model: Any, test: FeatureMatrix, classes: tuple[str, ...] | None, id_name: str
+) -> None:
+    """``predictions.csv``: the row's id, then a probability for each class, or the predicted value.
+
+    For the TalkingData files this is the layout of Kaggle's submission.
+    """
+    ids = test.row_ids if test.row_ids is not None else np.arange(test.shape[0])
+    if classes is not None and hasattr(model, "predict_proba"):
+        table = pd.DataFrame(model.predict_proba(test.X), columns=list(classes))
+    elif classes is not None:
+        table = pd.DataFrame({"prediction": np.asarray(classes)[model.predict(test.X)]})
+    else:
+        table = pd.DataFrame({"prediction": model.predict(test.X)})
+    table.insert(0, id_name, ids, allow_duplicates=True)  # a class may be called like the id
+    write_atomically(out / "predictions.csv", to_csv(table))
+
+
+class _FileHandler(logging.StreamHandler[TextIO]):
+    """Closes its file, which only the owner may read and which no link stands for."""
+
+    def close(self) -> None:
+        self.stream.close()
+        super().close()
+
+
+def log_to(out: Path) -> logging.Handler:
+    """Send everything that hptune logs, tracebacks included, to ``hptune.log``."""
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+        handler = _FileHandler(os.fdopen(os.open(out / LOG, flags, 0o600), "a", encoding="utf-8"))
+    except OSError as error:
+        raise _cannot_use(out, error) from error
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("hptune")
+    logger.addHandler(handler)
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.INFO)
+    return handler

@@ -1,0 +1,273 @@
+"""The loop: ask for a plan, run it, journal every outcome, reduce, refit."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hptune._sklearn_compat import routed_params
+from hptune.engine import Engine
+from hptune.errors import AllTrialsFailedError
+from hptune.fitters import (
+    Evaluation,
+    evaluate,
+    fit_alone,
+    model_bytes,
+    stopping_early,
+    warn_of_capped_threads,
+)
+from hptune.journal import Journal
+from hptune.matrix import FeatureMatrix
+from hptune.observers import Observer
+from hptune.outputs import (
+    JOURNAL,
+    log_to,
+    plain_json,
+    write_model,
+    write_predictions,
+    write_results,
+    write_sweep,
+)
+from hptune.plan import Plan, make_plan
+from hptune.records import EarlyStopping, Outcome
+from hptune.results import best_index, best_rounds, collect_cells, cv_table, ranked_table
+from hptune.summary import SweepResult, savings
+
+__all__ = ["Sweep", "run"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Everything that makes a sweep what it is, checked and ready to run.
+
+    Parameters
+    ----------
+    name : str
+        Shown in Spark's UI.
+    train : FeatureMatrix
+        Rows to learn from, with labels.
+    estimator : estimator
+        Unfitted.
+    candidates : sequence of mapping
+        Parameter settings in the table's order.
+    folds : sequence of (train_rows, test_rows)
+        Row numbers of each fold.
+    scorer : callable
+        A scorer, or scikit-learn's multi-metric scorer when there are several `metrics`.
+    metrics : sequence of str
+        Names in the table; ``("score",)`` for a single metric. The first one ranks.
+    shown_metric : str
+        What people call the first metric.
+    test : FeatureMatrix, optional
+        Rows to predict with the refitted winner.
+    refit : bool, default True
+        Fit the winner on all training rows.
+    early_stopping : EarlyStopping, optional
+        Stop each fit by validation rows that are taken from its training rows. The winner is refitted with the
+        rounded mean of its folds' best iterations.
+    id_name : str, default "id"
+        Header of the row ids in the predictions.
+    config : mapping
+        The resolved configuration, as it is written to ``sweep.yaml``.
+    """
+
+    name: str
+    train: FeatureMatrix
+    estimator: Any
+    candidates: Sequence[Mapping[str, Any]]
+    folds: Sequence[tuple[Any, Any]]
+    scorer: Any
+    metrics: Sequence[str] = ("score",)
+    shown_metric: str = "score"
+    test: FeatureMatrix | None = None
+    refit: bool = True
+    early_stopping: EarlyStopping | None = None
+    id_name: str = "id"
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+def run(
+    sweep: Sweep, engine: Engine, *, out: Path | None = None, observers: Sequence[Observer] = ()
+) -> SweepResult:
+    """Run a sweep to its end.
+
+    Parameters
+    ----------
+    sweep : Sweep
+        What to run.
+    engine : Engine
+        Where to run it; it stays open.
+    out : Path, optional
+        A prepared output directory.
+    observers : sequence of Observer
+        See every outcome once it is on disk.
+
+    Raises
+    ------
+    AllTrialsFailedError
+        No candidate got a finite score. The table is written all the same.
+    OutputError
+        An output file cannot be written.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.metrics import check_scoring
+    >>> from hptune.engine import SerialEngine
+    >>> X, rows = np.arange(8.0).reshape(8, 1), np.arange(8)
+    >>> train = FeatureMatrix(X, ("x",), y=2 * X[:, 0])
+    >>> folds = [(rows[:4], rows[4:]), (rows[4:], rows[:4])]
+    >>> sweep = Sweep("line", train, Ridge(), [{"alpha": 0.1}, {"alpha": 9.0}], folds, check_scoring(Ridge()))
+    >>> run(sweep, SerialEngine()).best_params
+    {'alpha': 0.1}
+    """
+    plan = make_plan(_estimator(sweep), sweep.candidates, len(sweep.folds), _fit_params(sweep.train))
+    with _logged(out):
+        outcomes = list(_outcomes(sweep, plan, engine, out, observers))
+        cells = collect_cells(outcomes, plan.n_candidates, plan.n_folds)
+        results = cv_table(sweep.candidates, cells, sweep.metrics)
+        table = ranked_table(results, cells, sweep.metrics[0])
+        if out is not None:
+            write_results(out, table, results, sweep.metrics[0], sweep.shown_metric)
+        best = best_index(results, sweep.metrics[0])
+        if best is None:
+            raise AllTrialsFailedError("no candidate got a finite score", _commonest_cause(table))
+        params = {**sweep.candidates[best], **best_rounds(results, best)}
+        model = _refit(sweep, params) if sweep.refit else None
+        score = float(results[f"mean_test_{sweep.metrics[0]}"][best])
+        load = None if out is None else _write_winner(sweep, out, best, score, model)
+        return SweepResult(
+            table=table,
+            cv_results_=results,
+            best_index=best,
+            best_params=sweep.candidates[best],
+            best_score=score,
+            best_model=model,
+            savings=savings(plan, cells),
+            out=out,
+            load_model=load,
+        )
+
+
+def _outcomes(
+    sweep: Sweep, plan: Plan, engine: Engine, out: Path | None, observers: Sequence[Observer]
+) -> Iterator[Outcome]:
+    """Every outcome, after it is on disk and the observers saw it."""
+    threads = engine.threads(len(plan.tasks))
+    warn_of_capped_threads(sweep.estimator, sweep.candidates, threads)
+    work = functools.partial(evaluate, _evaluation(sweep, threads))
+    description = (
+        f"hptune sweep {sweep.name}: {plan.n_candidates} candidates x {plan.n_folds} folds"
+        f" in {len(plan.tasks)} fits"
+    )
+    for observer in observers:
+        observer.on_start(plan)
+    try:
+        with _journal(sweep, out) as journal, closing(engine.run(plan.tasks, work, description)) as stream:
+            for outcome in stream:
+                if journal is not None:
+                    journal.append(outcome)
+                for observer in observers:
+                    observer.on_outcome(outcome)
+                yield outcome
+    finally:
+        for observer in observers:
+            observer.on_finish()
+
+
+def _evaluation(sweep: Sweep, threads: int) -> Evaluation:
+    fit_params, score_params = routed_params(sweep.estimator, sweep.scorer, _fit_params(sweep.train))
+    return Evaluation(
+        estimator=_estimator(sweep),
+        X=sweep.train.X,
+        y=sweep.train.y,
+        folds=sweep.folds,
+        scorer=sweep.scorer,
+        fit_params=fit_params,
+        score_params=score_params,
+        threads=threads,
+        run_id=uuid.uuid4().hex,
+        early_stopping=sweep.early_stopping,
+        groups=sweep.train.groups,
+    )
+
+
+def _estimator(sweep: Sweep) -> Any:
+    if sweep.early_stopping is None:
+        return sweep.estimator
+    return stopping_early(sweep.estimator, sweep.early_stopping, sweep.candidates)
+
+
+def _fit_params(train: FeatureMatrix) -> dict[str, Any]:
+    return {} if train.weights is None else {"sample_weight": train.weights}
+
+
+@contextmanager
+def _journal(sweep: Sweep, out: Path | None) -> Iterator[Journal | None]:
+    if out is None:
+        yield None
+        return
+    write_sweep(out, sweep.config)
+    header = {
+        "name": sweep.name,
+        "matrix": sweep.train.fingerprint,
+        "config": plain_json(sweep.config),
+    }
+    with Journal(out / JOURNAL, header) as journal:
+        yield journal
+
+
+@contextmanager
+def _logged(out: Path | None) -> Iterator[None]:
+    if out is None:
+        yield
+        return
+    handler = log_to(out)
+    try:
+        yield
+    except BaseException:
+        _log.exception("the sweep ended early")
+        raise
+    finally:
+        logging.getLogger("hptune").removeHandler(handler)
+        handler.close()
+
+
+def _refit(sweep: Sweep, params: Mapping[str, Any]) -> Any:
+    start = time.perf_counter()
+    train = sweep.train
+    model = fit_alone(sweep.estimator, params, train.X, train.y, _fit_params(train))
+    _log.info("refitted the best candidate in %.1f s", time.perf_counter() - start)
+    return model
+
+
+def _write_winner(sweep: Sweep, out: Path, best: int, score: float, model: Any) -> str | None:
+    """The winner's files, the dearest first: what fails later does not cost what is known already."""
+    params, train = sweep.candidates[best], sweep.train
+    write_model(out, params, score, sweep.shown_metric, None)
+    if model is None:
+        return None
+    saved = model_bytes(model, train.columns, train.classes, train.categories)
+    write_model(out, params, score, sweep.shown_metric, saved)
+    if sweep.test is not None:
+        write_predictions(out, model, sweep.test, train.classes, sweep.id_name)
+    return saved.how_to_load.format(path=out / saved.name)
+
+
+def _commonest_cause(table: pd.DataFrame) -> str:
+    causes = table["error"].dropna()
+    if causes.empty:
+        return "check the metric and the labels: every score is NaN or infinite"
+    return f"most often: {causes.mode().iloc[0]}"
