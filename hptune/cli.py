@@ -1,0 +1,239 @@
+"""The command line: ``hptune sample | features | sweep | explain | fetch | upload``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from hptune import __version__, commands
+from hptune.build import default_cache
+from hptune.config import SweepConfig, load_config, parse_config
+from hptune.engine import BY_NAME as ENGINES
+from hptune.errors import ConfigurationError, HptuneError
+from hptune.explain import explain
+from hptune.sample import write_sample
+from hptune.storage import refuse_secrets, take_credentials, texts_of
+
+__all__ = ["main", "sweep_main"]
+
+_log = logging.getLogger(__name__)
+
+
+_ROLES = {
+    "target": "the column to predict",
+    "id": "the column of row ids",
+    "weight": "the column of sample weights",
+    "group": "the column of groups that folds keep together",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code says how it went.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the program's name; the process's own where they are not given.
+    """
+    parser = _Parser(prog="hptune", description="Spark-distributed hyperparameter sweeps.")
+    parser.add_argument("--version", action="version", version=f"hptune {__version__}")
+    verbs = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_sample(verbs.add_parser("sample", help="write the seven generated raw files"))
+    _add_features(verbs.add_parser("features", help="build and cache the feature matrix"))
+    _add_sweep(verbs.add_parser("sweep", help="run a sweep"))
+    _add_fetch(verbs.add_parser("fetch", help="bring files here, verified"))
+    _add_upload(verbs.add_parser("upload", help="send a directory's files to storage"))
+    _add_explain(verbs.add_parser("explain", help="importances and learning curve of a sweep's winner"))
+    return _guarded(parser, argv)
+
+
+def sweep_main(default_config: Path, argv: Sequence[str] | None = None) -> int:
+    """``hptune sweep`` with another default for ``--config``: what the scripts in ``jobs/`` are."""
+    parser = _Parser(description="Run a sweep.")
+    _add_sweep(parser)
+    parser.set_defaults(config=default_config)
+    return _guarded(parser, argv)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells what is wrong with its arguments as every other error is told: in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigurationError(message, f"see {self.prog} --help")
+
+
+def _guarded(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
+    """The command's exit code; an error is one line on standard error."""
+    before = signal.signal(signal.SIGTERM, _stop)
+    shown = warnings.showwarning
+    warnings.showwarning = lambda message, *_: _say(f"warning: {message}")
+    try:
+        given = sys.argv[1:] if argv is None else list(argv)
+        refuse_secrets(given, "the command line")
+        arguments = parser.parse_args(given)
+        os.umask(0o077)  # whatever is written, by libraries too, is the owner's alone
+        take_credentials()
+        _log_as_asked(verbose=getattr(arguments, "verbose", False))
+        arguments.run(arguments)
+    except HptuneError as error:
+        _tell(str(error))
+        return error.exit_code
+    except _Terminated:
+        return 128 + signal.SIGTERM
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except (
+        Exception
+    ) as error:  # a defect of ours: still one line, and the traceback where --verbose asks for it
+        _log.debug("unexpected error", exc_info=True)
+        _tell(
+            f"unexpected {type(error).__name__}: {error}: please report it with the traceback that -v shows"
+        )
+        return 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        warnings.showwarning = shown
+    return 0
+
+
+def _log_as_asked(*, verbose: bool) -> None:
+    """Log to standard error, or nowhere there: without a handler Python prints the warnings of every library."""
+    if not verbose:
+        logging.getLogger().addHandler(logging.NullHandler())
+        return
+    logging.basicConfig(level=logging.INFO)
+    logging.getLogger("hptune").setLevel(logging.DEBUG)
+
+
+def _tell(error: str) -> None:
+    """One line, however many the error has, and nothing in it that could steer a terminal."""
+    line = " ".join("".join(sign if sign.isprintable() else " " for sign in error).split())
+    print(f"hptune: error: {line}", file=sys.stderr)
+
+
+class _Terminated(BaseException):
+    """SIGTERM: everything that is open is closed on the way out."""
+
+
+def _stop(number: int, frame: object) -> None:
+    raise _Terminated
+
+
+def _say(line: str) -> None:
+    print(f"hptune: {line}", file=sys.stderr, flush=True)
+
+
+def _add_sample(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directory", type=Path, metavar="DIR", help="where the files go")
+    parser.add_argument("--scale", type=float, default=0.02, help="share of the full data (default 0.02)")
+    parser.add_argument("--seed", type=int, default=0, help="of the random numbers (default 0)")
+    parser.add_argument("--leak", action="store_true", help="let the row order tell about the labels")
+    parser.set_defaults(run=_sample)
+
+
+def _sample(arguments: argparse.Namespace) -> None:
+    options = {"scale": arguments.scale, "seed": arguments.seed, "leak": arguments.leak}
+    write_sample(arguments.directory, **options, progress=_say)
+
+
+def _add_features(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", required=True, metavar="URI", help="the raw files")
+    parser.add_argument("--cache", type=Path, default=None, metavar="DIR", help="where matrices are kept")
+    parser.add_argument("--features", default="all", help="all, small or a block's name (default all)")
+    parser.add_argument("--encoding", default="fraction", help="fraction or indicator (default fraction)")
+    parser.set_defaults(run=lambda given: commands.features(given, _say))
+
+
+def _add_sweep(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the sweep file")
+    parser.add_argument("--data", metavar="URI", help="a table or a directory: a path, az://..., hdfs://...")
+    parser.add_argument("--test", metavar="URI", help="rows to predict with the winner")
+    for role, help_text in _ROLES.items():
+        parser.add_argument(f"--{role}", metavar="COL", help=help_text)
+    parser.add_argument("--cache", type=Path, default=None, metavar="DIR", help="where matrices are kept")
+    parser.add_argument("--estimator", metavar="NAME", help="package.Class or package.module:function")
+    parser.add_argument("--scoring", metavar="NAME", help="the scorer that ranks")
+    parser.add_argument("--cv", type=int, metavar="N", help="number of folds")
+    parser.add_argument("--engine", choices=sorted(ENGINES), help="where fits run")
+    parser.add_argument("--out", metavar="URI", help="where results go (default runs/<name>-<time>)")
+    parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE")
+    parser.add_argument("--overwrite", action="store_true", help="replace the sweep that --out holds")
+    loudness = parser.add_mutually_exclusive_group()
+    loudness.add_argument("-q", "--quiet", action="store_true", help="no progress")
+    loudness.add_argument("-v", "--verbose", action="store_true", help="show what is logged, tracebacks too")
+    parser.set_defaults(run=_sweep)
+
+
+def _sweep(arguments: argparse.Namespace) -> None:
+    say = (lambda line: None) if arguments.quiet else _say
+    commands.sweep(
+        _config(arguments),
+        arguments.cache or default_cache(),
+        say,
+        overwrite=arguments.overwrite,
+        quiet=arguments.quiet,
+    )
+
+
+def _add_fetch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("uri", metavar="URI", help="az://account/container/prefix, hdfs://..., a path")
+    parser.add_argument("directory", type=Path, metavar="DIR", help="where the files go")
+    _add_verbose(parser)
+    parser.set_defaults(run=lambda given: commands.fetch_files(given, _say))
+
+
+def _add_upload(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directory", type=Path, metavar="DIR", help="the files to send")
+    parser.add_argument("uri", metavar="URI", help="az://account/container/prefix, hdfs://..., a path")
+    _add_verbose(parser)
+    parser.set_defaults(run=lambda given: commands.upload_files(given, _say))
+
+
+def _add_verbose(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="show what is logged: what is tried again"
+    )
+
+
+def _add_explain(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("out", type=Path, metavar="OUT", help="the directory of a finished sweep")
+    parser.add_argument("--engine", choices=sorted(ENGINES), help="where fits run (default: as in the sweep)")
+    parser.set_defaults(run=lambda given: print(explain(given.out, engine=given.engine, say=_say)))
+
+
+def _config(arguments: argparse.Namespace) -> SweepConfig:
+    """The sweep file, then the flags, then ``--set``."""
+    raw = load_config(arguments.config) if arguments.config else {}
+    refuse_secrets(texts_of(raw), str(arguments.config))
+    flags = {
+        "estimator": arguments.estimator,
+        "cv": arguments.cv,
+        "engine": arguments.engine,
+        "out": arguments.out,
+    }
+    raw |= {key: value for key, value in flags.items() if value is not None}
+    given = {"path": arguments.data, "test": arguments.test}
+    given |= {role: getattr(arguments, role) for role in _ROLES}
+    given = {key: value for key, value in given.items() if value is not None}
+    if given:
+        data = raw.get("data")
+        short = {"path": data} if isinstance(data, str) else {}
+        raw["data"] = {**short, **(data if isinstance(data, Mapping) else {}), **given}
+    if arguments.scoring is not None:
+        objective = raw.get("objective")
+        raw["objective"] = {
+            **(objective if isinstance(objective, Mapping) else {}),
+            "primary_metric": arguments.scoring,
+        }
+    return parse_config(raw, arguments.overrides)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""What each command does, once its arguments are parsed."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from pathlib import Path
+
+from hptune.build import build_sweep, check_data, default_cache
+from hptune.config import SweepConfig
+from hptune.engine import BY_NAME as ENGINES
+from hptune.engine import Engine, hadoop_opener
+from hptune.errors import ConfigurationError, InputDataError
+from hptune.features import load_talkingdata
+from hptune.observers import duration, progress_observer, transfer_progress
+from hptune.outputs import clear_output
+from hptune.remote import hadoop_uris, local_copies, local_inputs, output_directory
+from hptune.storage import Store, fetch, open_store, upload
+from hptune.summary import closing_lines, ranking
+from hptune.sweep import Sweep, run
+
+__all__ = ["features", "fetch_files", "sweep", "upload_files"]
+
+Say = Callable[[str], None]
+
+
+def features(arguments: argparse.Namespace, say: Say) -> None:
+    """``hptune features``: build the feature matrix, or find it in the cache."""
+    cache = arguments.cache or default_cache()
+    copies = local_copies(
+        arguments.data, cache=cache, say=say, hadoop=hadoop_opener({}), format="talkingdata"
+    )
+    with copies as directory:
+        dataset = load_talkingdata(
+            directory, features=arguments.features, encoding=arguments.encoding, cache=cache, progress=say
+        )
+    rows, columns = dataset.train.shape
+    tests = 0 if dataset.test is None else dataset.test.shape[0]
+    say(f"{rows} training rows and {tests} test rows, {columns} columns")
+
+
+def sweep(config: SweepConfig, cache: Path, say: Say, *, overwrite: bool, quiet: bool) -> None:
+    """``hptune sweep``: inputs brought here, everything checked, then the engine, then the fits."""
+    with ExitStack() as stack:
+        engine, seconds = _early_engine(config, stack, say)
+        opener = hadoop_opener(config.spark)
+        local = stack.enter_context(local_inputs(config, cache=cache, say=say, hadoop=opener))
+        check_data(local)
+        out = config.out or f"runs/{config.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+        directory = stack.enter_context(
+            output_directory(config, out, overwrite=overwrite, cache=cache, say=say, hadoop=opener)
+        )
+        built = replace(build_sweep(local, cache=cache, progress=say), config=config.to_mapping())
+        say(
+            f"{built.train.shape[0]} rows x {built.train.shape[1]} columns, {len(built.candidates)} candidates"
+            f" x {len(built.folds)} folds; starting the {config.engine} engine"
+        )
+        if engine is None:
+            engine, seconds = _started(config, stack)
+        clear_output(directory)
+        _run_and_report(built, engine, directory, out, seconds, quiet=quiet)
+
+
+def fetch_files(arguments: argparse.Namespace, say: Say) -> None:
+    """``hptune fetch``: verified copies of files."""
+    store = _opened(arguments.uri)
+    files = store.files()
+    if not files:
+        raise InputDataError(f"{store.uri} holds no files", "check container and prefix")
+    with transfer_progress(say) as progress:
+        fetched = fetch(store, arguments.directory, files, progress=progress.update)
+    say(f"{len(fetched.names)} files in {arguments.directory} verified, {fetched.bytes:,} bytes fetched")
+
+
+def upload_files(arguments: argparse.Namespace, say: Say) -> None:
+    """``hptune upload``: a directory's files to storage."""
+    files, size = upload(arguments.directory, _opened(arguments.uri), progress=say)
+    say(f"{files} files with {size:,} bytes sent to {arguments.uri}")
+
+
+def _early_engine(config: SweepConfig, stack: ExitStack, say: Say) -> tuple[Engine | None, float]:
+    """The engine, where inputs or outputs are on a file system that only Spark reads."""
+    uris = hadoop_uris(config)
+    if not uris:
+        return None, 0.0
+    if config.engine != "spark":
+        raise ConfigurationError(f"{uris[0]} is read through Spark", "use the spark engine")
+    say("starting the spark engine, which reads the files")
+    return _started(config, stack)
+
+
+def _started(config: SweepConfig, stack: ExitStack) -> tuple[Engine, float]:
+    start = time.monotonic()
+    engine = stack.enter_context(closing(ENGINES[config.engine](config.spark, config.name)))
+    return engine, time.monotonic() - start
+
+
+def _run_and_report(
+    built: Sweep, engine: Engine, directory: Path, out: str, seconds: float, *, quiet: bool
+) -> None:
+    started = time.monotonic()
+    observers = [] if quiet else [progress_observer(built.metrics[0])]
+    result = run(built, engine, out=directory, observers=observers)
+    slots, threads = engine.slots, engine.threads(result.savings.fits)
+    print(ranking(result, built.metrics[0], built.shown_metric))
+    lines = closing_lines(result, slots=slots, threads=threads, engine=engine.name, out=out)
+    print(lines)
+    print(f"engine started in {duration(seconds)}, sweep took {duration(time.monotonic() - started)}")
+
+
+def _opened(uri: str) -> Store:
+    return open_store(uri, hadoop=hadoop_opener({}))

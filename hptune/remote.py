@@ -1,0 +1,209 @@
+"""Inputs and outputs of a sweep that are not on this machine: verified copies, and a directory that is mirrored."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from hptune.config import SweepConfig
+from hptune.errors import ConfigurationError, InputDataError, OutputInUseError
+from hptune.features import raw_file_names
+from hptune.observers import duration, transfer_progress
+from hptune.outputs import OUTPUT_FILES, clear_output, prepare_output, write_sweep
+from hptune.storage import (
+    MIRROR_SECONDS,
+    Mirror,
+    Opener,
+    Patience,
+    RemoteFile,
+    Store,
+    cached_copies,
+    exclusive,
+    is_remote,
+    needs_hadoop,
+    open_store,
+)
+
+__all__ = ["hadoop_uris", "local_copies", "local_inputs", "output_directory"]
+
+_log = logging.getLogger(__name__)
+
+_INPUTS = ("path", "test")
+_TABLES = (".csv", ".csv.gz", ".csv.zip", ".parquet", ".libsvm", ".svm", ".npz")
+_LAST_WORDS = Patience(first=1, silence=2, total=3)
+
+Say = Callable[[str], None]
+
+
+def hadoop_uris(config: SweepConfig) -> list[str]:
+    """The addresses of a sweep that need Spark before they can be read."""
+    named = [*(value for _, value in _remote_inputs(config)), config.out or ""]
+    return [uri for uri in named if needs_hadoop(uri)]
+
+
+@contextmanager
+def local_inputs(
+    config: SweepConfig, *, cache: Path, say: Say, hadoop: Opener | None = None
+) -> Iterator[SweepConfig]:
+    """The same configuration over local copies of its inputs, which stay in the cache.
+
+    Raises
+    ------
+    InputDataError
+        A place lacks files, or one of them is empty; also what the context raises, with the copies' directory
+        replaced by where they are from.
+    StorageError
+        A place does not answer, or refuses the credentials.
+    """
+    places: dict[str, str] = {}
+    with ExitStack() as stack:
+        copies = _local_paths(config)
+        for name, uri in _remote_inputs(config):
+            context = local_copies(uri, cache=cache, say=say, hadoop=hadoop, format=config.data.format)
+            copies[name] = str(stack.enter_context(context))
+            places[copies[name]] = uri
+        try:
+            yield dataclasses.replace(config, data=dataclasses.replace(config.data, **copies))
+        except InputDataError as error:
+            what = error.what
+            for local, uri in places.items():
+                what = what.replace(local, uri)
+            raise InputDataError(what, error.mend) from error
+
+
+@contextmanager
+def local_copies(
+    uri: str, *, cache: Path, say: Say, hadoop: Opener | None = None, format: str = "auto"
+) -> Iterator[Path]:
+    """The file or directory `uri`, copied into the cache where it is not there yet; nothing is, if it is local."""
+    if not is_remote(uri):
+        yield Path(uri.removeprefix("file://"))
+        return
+    store = open_store(uri, hadoop=hadoop)
+    files = _wanted(store, format)
+    with transfer_progress(say) as progress, ExitStack() as stack:
+        directory, fetched = stack.enter_context(
+            cached_copies(store, files, cache, progress=progress.update, say=say)
+        )
+        progress.close()
+        many = f"{len(files)} file" + ("s" if len(files) != 1 else "")
+        how = (
+            f"{fetched.bytes:,} bytes fetched"
+            if fetched.fetched
+            else "nothing to fetch, the cache is verified"
+        )
+        say(f"{many} from {uri}: {how}")
+        single = len(files) == 1 and uri.rstrip("/").endswith(f"/{files[0].name}")
+        yield directory / files[0].name if single else directory
+
+
+@contextmanager
+def output_directory(
+    config: SweepConfig, out: str, *, overwrite: bool, cache: Path, say: Say, hadoop: Opener | None = None
+) -> Iterator[Path]:
+    """The prepared local directory for the outputs; where `out` is remote they are mirrored there from it.
+
+    Raises
+    ------
+    ConfigurationError
+        It holds a sweep already.
+    StorageError
+        The place cannot be written to, or what was not sent yet cannot be sent in the end.
+    """
+    if not is_remote(out):
+        directory = Path(out.removeprefix("file://"))
+        prepare_output(directory, overwrite=overwrite)
+        yield directory
+        return
+    store = open_store(out, hadoop=hadoop)
+    held = {file.name for file in store.files()} & set(OUTPUT_FILES)
+    if held and not overwrite:
+        raise ConfigurationError(f"{out} holds a sweep already", "add --overwrite or choose another --out")
+    staging = cache / "staging" / hashlib.sha256(store.uri.encode()).hexdigest()[:32]
+    with _alone(staging, out):
+        prepare_output(staging, overwrite=True)
+        clear_output(staging)
+        yield from _mirrored(config, store, staging, held, say)
+
+
+@contextmanager
+def _alone(staging: Path, out: str) -> Iterator[None]:
+    try:
+        with exclusive(staging):
+            yield
+    except BlockingIOError:
+        raise OutputInUseError(
+            f"another run on this machine writes to {out}", "wait for it or choose another --out"
+        ) from None
+
+
+def _mirrored(config: SweepConfig, store: Store, staging: Path, held: set[str], say: Say) -> Iterator[Path]:
+    mirror = Mirror(staging, store, OUTPUT_FILES)
+    write_sweep(staging, config.to_mapping())
+    mirror.send()  # now, so that a place which cannot be written to is known before the work
+    for name in held - {"sweep.yaml"}:
+        store.remove(name)
+    say(f"outputs are mirrored to {store.uri} every {duration(MIRROR_SECONDS)} and at the end")
+    mirror.start()
+    try:
+        yield staging
+    except BaseException:
+        store.retrier.patience = _LAST_WORDS
+        _send_what_there_is(mirror, staging, say)
+        raise
+    mirror.close()
+    shutil.rmtree(staging, ignore_errors=True)
+
+
+def _send_what_there_is(mirror: Mirror, staging: Path, say: Say) -> None:
+    try:
+        mirror.close()
+    except Exception as error:
+        _log.warning("%s", error)
+        say(f"what was written so far is in {staging}")
+
+
+def _local_paths(config: SweepConfig) -> dict[str, Any]:
+    """``file://`` addresses as paths."""
+    named = {name: getattr(config.data, name, None) for name in _INPUTS}
+    return {
+        name: value.removeprefix("file://")
+        for name, value in named.items()
+        if value is not None and value.startswith("file://")
+    }
+
+
+def _remote_inputs(config: SweepConfig) -> list[tuple[str, str]]:
+    named = [(name, getattr(config.data, name, None)) for name in _INPUTS]
+    return [(name, value) for name, value in named if value is not None and is_remote(value)]
+
+
+def _wanted(store: Store, format: str) -> list[RemoteFile]:
+    """The files that the format reads, all of which hold something."""
+    files = store.files()
+    if not files:
+        raise InputDataError(f"{store.uri} holds no files", "check container and prefix")
+    names = _names(store, [file.name for file in files], format)
+    wanted = [file for file in files if file.name in names]
+    empty = [file.name for file in wanted if not file.size]
+    if empty:
+        raise InputDataError(f"{store.uri}/{empty[0]} is empty", "upload the file again")
+    return wanted
+
+
+def _names(store: Store, names: Sequence[str], format: str) -> set[str]:
+    if len(names) == 1 and store.uri.endswith(f"/{names[0]}"):
+        return set(names)
+    raw = raw_file_names(names, store.uri, required=format == "talkingdata")
+    if raw:
+        return set(raw_file_names(names, store.uri, required=True))
+    tables = {name for name in names if name.endswith(_TABLES)}
+    if not tables:
+        raw_file_names(names, store.uri, required=True)
+    return tables
