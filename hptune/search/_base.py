@@ -1,0 +1,118 @@
+"""What both searches add to scikit-learn's."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+import joblib
+
+from hptune._joblib_compat import collected_calls
+from hptune._sklearn_compat import has_callbacks
+from hptune.engine import Engine, ProcessesEngine, SerialEngine, active_session, engine_of
+from hptune.search._calls import run_calls
+
+__all__ = ["SearchOnEngine"]
+
+
+class SearchOnEngine:
+    """`spark`, and how the calls of a fit are run; the other base class is one of scikit-learn's searches."""
+
+    spark: Any
+    n_jobs: int | None
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Any:
+        """Run the search. Parameters, results, warnings and errors are those of scikit-learn's `fit`.
+
+        Examples
+        --------
+        >>> from hptune import GridSearchCV
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> X, y = load_iris(return_X_y=True)
+        >>> search = GridSearchCV(LogisticRegression(max_iter=500), {"C": [0.1, 1.0]}, spark="serial")
+        >>> search.fit(X, y).best_params_
+        {'C': 1.0}
+        """
+        _check(self.spark)
+        fit = super().fit  # type: ignore[misc]
+        if has_callbacks(self):
+            _check_callbacks(self.spark)
+            return fit(X, y, **params)
+
+        def run(calls: Any) -> list[dict[str, Any]]:
+            with closing(_engine(self.spark, self.n_jobs)) as engine:
+                return run_calls(engine, calls)
+
+        with collected_calls(run):
+            return fit(X, y, **params)
+
+    def __sklearn_clone__(self) -> Any:
+        bare = copy.copy(self)
+        bare.spark = None
+        twin = super(SearchOnEngine, bare).__sklearn_clone__()  # type: ignore[misc]
+        twin.spark = self.spark  # by reference: a session cannot be copied
+        return twin
+
+    def __copy__(self) -> Any:
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        memo[id(self.spark)] = self.spark
+        twin = type(self).__new__(type(self))
+        memo[id(self)] = twin
+        twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return twin
+
+    def __getstate__(self) -> Any:
+        state: Any = super().__getstate__()
+        return {**state, "spark": self.spark if isinstance(self.spark, str) else None}
+
+
+_ENGINES: dict[str, Callable[[int | None], Engine]] = {
+    "serial": lambda n_jobs: SerialEngine(),
+    "processes": lambda n_jobs: ProcessesEngine(-1 if n_jobs is None else n_jobs),
+}
+
+
+def _check(spark: Any) -> None:
+    known = spark in _ENGINES if isinstance(spark, str) else spark is None or _is_session(spark)
+    if not known:
+        names = ", ".join(repr(name) for name in _ENGINES)
+        raise ValueError(f"spark must be a SparkSession, None or one of {names} but is {spark!r}")
+
+
+def _is_session(value: Any) -> bool:
+    """Whether the value is one of pyspark's sessions, told without importing pyspark."""
+    bases = [f"{base.__module__}.{base.__qualname__}" for base in type(value).__mro__]
+    return any(base.startswith("pyspark.sql.") and base.endswith(".SparkSession") for base in bases)
+
+
+def _check_callbacks(spark: Any) -> None:
+    """scikit-learn's callbacks live in this process and watch every single fit: its own loop honours them."""
+    if not isinstance(spark, str) and (spark or active_session()) is not None:
+        raise NotImplementedError(
+            "callbacks set by set_callbacks cannot watch fits on a Spark cluster: use spark='serial' or 'processes'"
+        )
+
+
+def _engine(spark: Any, n_jobs: int | None) -> Engine:
+    if isinstance(spark, str):
+        return _ENGINES[spark](n_jobs)
+    session = active_session() if spark is None else spark
+    if session is not None:
+        return _spark_engine(session, n_jobs)
+    processes = joblib.effective_n_jobs(n_jobs)
+    return SerialEngine() if processes == 1 else ProcessesEngine(processes)
+
+
+def _spark_engine(session: Any, n_jobs: int | None) -> Engine:
+    """Negative `n_jobs` count from the cluster's slots: -2 leaves one free."""
+    engine = engine_of(session)
+    if n_jobs in (None, -1):
+        return engine
+    return engine_of(session, n_jobs if n_jobs > 0 else max(1, engine.slots + 1 + n_jobs))

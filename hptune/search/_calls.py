@@ -1,0 +1,125 @@
+"""The fits that scikit-learn's searches hand to joblib, run as one plan."""
+
+from __future__ import annotations
+
+import functools
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from multiprocessing.pool import RemoteTraceback  # type: ignore[attr-defined] # public, typeshed lacks it
+from typing import Any
+
+from hptune._joblib_compat import Call
+from hptune._sklearn_compat import warning_filters, with_warning_filters
+from hptune.engine import Engine, Work, original_exception
+from hptune.fitters import Evaluation, evaluate
+from hptune.plan import make_plan
+from hptune.records import FitTask, Outcome
+
+__all__ = ["run_calls"]
+
+
+def run_calls(engine: Engine, calls: Sequence[Call]) -> list[dict[str, Any]]:
+    """The results of all fits of a search, in scikit-learn's order.
+
+    Raises
+    ------
+    BaseException
+        Whatever a fit raised that scikit-learn does not turn into a score, with its own type; the fits that
+        have not ended are cancelled.
+    """
+    n_folds = calls[0][2]["split_progress"][1]
+    candidates = [call[2]["parameters"] for call in calls[::n_folds]]
+    data = _evaluation(calls, n_folds)
+    plan = make_plan(data.estimator, candidates, n_folds, data.fit_params)
+    data = replace(data, threads=engine.threads(len(plan.tasks)))
+    raised: list[BaseException] = []
+    work = functools.partial(_noting, raised, _work(engine, data, calls[0]))
+    cells: dict[tuple[int, int], Outcome] = {}
+    description = f"hptune search: {len(candidates)} candidates x {n_folds} folds in {len(plan.tasks)} fits"
+    with closing(engine.run(plan.tasks, work, description)) as outcomes:
+        for outcome in outcomes:
+            _raise_again(outcome, raised, data.error_score)
+            cells.setdefault((outcome.candidate, outcome.fold), outcome)
+    some = next((outcome for outcome in cells.values() if outcome.test_scores), None)
+    return [
+        _result(_scored(cells[number // n_folds, number % n_folds], some, data))
+        for number in range(len(calls))
+    ]
+
+
+def _evaluation(calls: Sequence[Call], n_folds: int) -> Evaluation:
+    _, (estimator, X, y), options = calls[0]
+    return Evaluation(
+        estimator=estimator,
+        X=X,
+        y=y,
+        folds=[(call[2]["train"], call[2]["test"]) for call in calls[:n_folds]],
+        scorer=options["scorer"],
+        fit_params=options["fit_params"] or {},
+        score_params=options["score_params"] or {},
+        return_train_score=options["return_train_score"],
+        error_score=options["error_score"],
+        verbose=options["verbose"],
+        run_id=uuid.uuid4().hex,
+    )
+
+
+def _work(engine: Engine, data: Evaluation, call: Call) -> Work:
+    """`evaluate`, in other processes under the warning filters of this one, as scikit-learn's own workers are."""
+    work = functools.partial(evaluate, data)
+    if engine.name == "serial":
+        return work
+    return functools.partial(with_warning_filters, warning_filters(call[0]), work)
+
+
+def _noting(raised: list[BaseException], work: Work, task: FitTask) -> list[Outcome]:
+    """The work's outcomes. What it raises is noted: an exception that stays in this process need not travel."""
+    try:
+        return work(task)
+    except BaseException as error:
+        raised.append(error)
+        raise
+
+
+def _raise_again(outcome: Outcome, raised: Sequence[BaseException], error_score: Any) -> None:
+    if raised:
+        raise raised[0]
+    error = original_exception(outcome)
+    if error is not None:
+        raise error from RemoteTraceback(outcome.error)
+    if outcome.status == "failed" and error_score == "raise":
+        raise RuntimeError(outcome.error)
+
+
+def _scored(outcome: Outcome, some: Outcome | None, data: Evaluation) -> Outcome:
+    """The outcome; one of a fit that ended its process gets error scores, named as those of another fit."""
+    if outcome.test_scores:
+        return outcome
+    names = ["score"] if some is None else list(some.test_scores)
+    scores = dict.fromkeys(names, float(data.error_score))
+    return replace(
+        outcome,
+        test_scores=scores,
+        train_scores=scores if data.return_train_score else {},
+        multimetric=some is not None and some.multimetric,
+    )
+
+
+def _result(outcome: Outcome) -> dict[str, Any]:
+    """An outcome in the form of scikit-learn's ``_fit_and_score``."""
+
+    def scores(by_name: Mapping[str, float]) -> Any:
+        return dict(by_name) if outcome.multimetric else by_name["score"]
+
+    result = {
+        "test_scores": scores(outcome.test_scores),
+        "n_test_samples": outcome.n_test_samples,
+        "fit_time": outcome.fit_time,
+        "score_time": outcome.score_time,
+        "fit_error": outcome.error,
+    }
+    if outcome.train_scores:
+        result["train_scores"] = scores(outcome.train_scores)
+    return result

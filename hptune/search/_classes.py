@@ -1,0 +1,122 @@
+"""The two searches, with the signatures of scikit-learn's and `spark` beside them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import sklearn.model_selection
+
+from hptune.search._base import SearchOnEngine
+
+__all__ = ["GridSearchCV", "RandomizedSearchCV"]
+
+
+class GridSearchCV(SearchOnEngine, sklearn.model_selection.GridSearchCV):  # type: ignore[misc]
+    """Exhaustive search, as `sklearn.model_selection.GridSearchCV`, on a Spark cluster.
+
+    Parameters
+    ----------
+    estimator, param_grid, scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score
+        As in scikit-learn. On Spark `n_jobs` bounds the tasks that run at once (None and -1: all slots), and
+        `pre_dispatch` is not used.
+    spark : SparkSession, "serial", "processes" or None, default None
+        Where fits run. None: the active session, else `n_jobs` processes, else this process. A session is held
+        by reference: clones and copies share it, pickles drop it.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> search = GridSearchCV(RandomForestClassifier(random_state=0), {"n_estimators": [5, 10]}, cv=3)
+    >>> float(search.fit(X, y).best_score_) > 0.9
+    True
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        param_grid: Any,
+        *,
+        scoring: Any = None,
+        n_jobs: int | None = None,
+        refit: Any = True,
+        cv: Any = None,
+        verbose: int = 0,
+        pre_dispatch: Any = "2*n_jobs",
+        error_score: Any = np.nan,
+        return_train_score: bool = False,
+        spark: Any = None,
+    ) -> None:
+        super().__init__(
+            estimator,
+            param_grid,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            pre_dispatch=pre_dispatch,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        self.spark = spark
+
+
+class RandomizedSearchCV(SearchOnEngine, sklearn.model_selection.RandomizedSearchCV):  # type: ignore[misc]
+    """Random search, as `sklearn.model_selection.RandomizedSearchCV`, on a Spark cluster.
+
+    Parameters
+    ----------
+    estimator, param_distributions, n_iter, scoring, n_jobs, refit, cv, verbose, pre_dispatch, random_state, \
+error_score, return_train_score
+        As in scikit-learn; `n_jobs` and `pre_dispatch` on Spark as in `GridSearchCV`.
+    spark : SparkSession, "serial", "processes" or None, default None
+        As in `GridSearchCV`.
+
+    Examples
+    --------
+    >>> from scipy.stats import loguniform
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> X, y = load_iris(return_X_y=True)
+    >>> search = RandomizedSearchCV(
+    ...     LogisticRegression(max_iter=500), {"C": loguniform(0.01, 10)}, n_iter=3, random_state=0
+    ... )
+    >>> len(search.fit(X, y).cv_results_["params"])
+    3
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        param_distributions: Any,
+        *,
+        n_iter: int = 10,
+        scoring: Any = None,
+        n_jobs: int | None = None,
+        refit: Any = True,
+        cv: Any = None,
+        verbose: int = 0,
+        pre_dispatch: Any = "2*n_jobs",
+        random_state: Any = None,
+        error_score: Any = np.nan,
+        return_train_score: bool = False,
+        spark: Any = None,
+    ) -> None:
+        super().__init__(
+            estimator,
+            param_distributions,
+            n_iter=n_iter,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            pre_dispatch=pre_dispatch,
+            random_state=random_state,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        self.spark = spark
