@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Makes the same set-up as submit.sh, adds what the tests need and runs the test suite.
+#   ./tests/run.sh [--all] [pytest arguments]      --all adds the slow tests
+set -euo pipefail
+# shellcheck source=submit.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../submit.sh"
+
+# install_test_tools VENV
+install_test_tools() {
+  local pins=$PROJECT/tests/requirements.txt
+  cmp -s <(inputs "$pins") "$1/tests-installed.txt" && return
+  say "installing the test tools"
+  pip_install "$1" --require-hashes -r "$pins"
+  inputs "$pins" >"$1/tests-installed.txt"
+}
+
+# run_tests VENV ARGUMENT...
+run_tests() {
+  local python=$1/bin/python suite=(-m "not slow")
+  shift
+  if [[ ${1:-} == --all ]]; then
+    suite=()
+    shift
+  fi
+  export PYSPARK_PYTHON=$python PYSPARK_DRIVER_PYTHON=$python SPARK_LOCAL_IP=127.0.0.1
+  unset SPARK_HOME SPARK_CONF_DIR
+  cd "$PROJECT"
+  "$python" -m pytest ${suite[@]+"${suite[@]}"} "$@"
+}
+
+main() {
+  set_up
+  install_test_tools "$VENV"
+  run_tests "$VENV" "$@"
+}
+
+[[ ${BASH_SOURCE[0]} != "$0" ]] || main "$@"
