@@ -1,0 +1,47 @@
+"""The comparison's own check, on grids too small to time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks import workloads
+from benchmarks.compare import compare
+from benchmarks.contenders import Scores, hptune_on, scikit_learn
+from benchmarks.limit import lower_limit
+from benchmarks.workloads import Workload
+from hptune.engine import SerialEngine
+
+
+def _one_bit_off(workload: Workload) -> Scores:
+    scores = hptune_on(SerialEngine())(workload)
+    scores[-1, -1] = np.nextafter(scores[-1, -1], 0)
+    return scores
+
+
+def test_equal_scores_pass(capsys: pytest.CaptureFixture[str]) -> None:
+    contenders = {"scikit-learn": scikit_learn, "hptune": hptune_on(SerialEngine())}
+    assert compare(workloads.smoke(), contenders) == 0
+    assert "identical to the last bit" in capsys.readouterr().out
+
+
+def test_a_score_that_differs_in_its_last_bit_fails_the_comparison(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    contenders = {"scikit-learn": scikit_learn, "one bit off": _one_bit_off}
+    assert compare(workloads.smoke(), contenders) == 1
+    assert "SCORES DIFFER from scikit-learn: one bit off" in capsys.readouterr().out
+
+
+def test_the_limit_counts_each_ladder_once() -> None:
+    workload = workloads.smoke()
+    assert workload.unique_fits == [{"n_estimators": 4}]
+    assert lower_limit(workload) > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "fits", "unique"), [("ladder", 20, 4), ("no_ladder", 8, 8), ("short", 120, 120)]
+)
+def test_workloads_share_what_they_say(name: str, fits: int, unique: int) -> None:
+    workload = workloads.BY_NAME[name]()
+    assert (len(workload.candidates), len(workload.unique_fits)) == (fits, unique)
