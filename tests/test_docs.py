@@ -1,0 +1,59 @@
+"""Every Python snippet of the documentation runs, and every notebook gives what it says."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT
+
+SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+COMING_FROM = ROOT / "docs" / "coming-from.md"
+NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
+
+
+def snippets(page: Path) -> list[str]:
+    return SNIPPET.findall(page.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("number", range(1, len(snippets(COMING_FROM))))
+def test_each_way_of_coming_to_hptune_works(number: int) -> None:
+    start, *ways = snippets(COMING_FROM)
+    names: dict[str, Any] = {}
+    exec(start + ways[number - 1], names)  # noqa: S102 - our own documentation
+    assert names["search"].best_params_["C"] in names["grid"]["C"]
+
+
+def test_all_three_ways_are_shown() -> None:
+    assert len(snippets(COMING_FROM)) == 4
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_from_top_to_bottom(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nbformat = pytest.importorskip("nbformat")
+    nbclient = pytest.importorskip("nbclient")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    shown = [
+        output["data"]["text/plain"]
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if "data" in output
+    ]
+    assert shown[-1] == "True"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_stored_without_output(path: Path) -> None:
+    assert '"execution_count": null' in path.read_text(encoding="utf-8")
+    assert '"output_type"' not in path.read_text(encoding="utf-8")
