@@ -103,7 +103,7 @@ class _Run:
         self.description = description
         self.group = f"hptune-{uuid.uuid4().hex}"
         self.directory = Path(tempfile.mkdtemp(prefix="hptune-"))
-        self.stream = OutcomeStream()
+        self.stream = OutcomeStream(self.sc)
         self.threads: list[InheritableThread] = []
         self.suspects: set[int] = set()
         self.aborted = False
@@ -112,7 +112,6 @@ class _Run:
     def share(self, work: Work) -> None:
         """Bring `work` to where the executors find it."""
         self.payload = self._share(work)
-        self.accumulator = self.sc.accumulator([], self.stream)
 
     def outcomes(self, tasks: Sequence[FitTask]) -> Iterator[Outcome]:
         """One outcome for every cell of every task."""
@@ -202,7 +201,7 @@ class _Run:
         return 1
 
     def _stream_job(self, bundles: Sequence[Bundle]) -> None:
-        accumulator = self.accumulator
+        accumulator, key = self.stream.accumulator, self.stream.key
         fits = _fits(self.payload, self.engine.max_failures)
 
         def fit(partition: Iterable[Bundle]) -> Iterator[int]:
@@ -210,7 +209,7 @@ class _Run:
                 if outcomes is None:
                     yield task.id
                 else:
-                    accumulator.add([outcome.to_json().encode() for outcome in outcomes])
+                    accumulator.add([(key, [outcome.to_json().encode() for outcome in outcomes])])
 
         try:
             self._describe()
