@@ -24,6 +24,7 @@ __all__ = [
     "hadoop_opener",
     "original_exception",
     "parallel",
+    "pickle_by_reference",
 ]
 
 
@@ -63,6 +64,13 @@ def active_session() -> Any:
         return SparkSession.getActiveSession()
     except OSError as error:  # the Java process of the one that there was does not answer any more
         raise session_ended() from error
+
+
+def pickle_by_reference(session: Any) -> None:
+    """Let Spark sessions be copied, hashed and pickled: each as a reference to itself, valid in this process only."""
+    from hptune.engine._reference import register
+
+    register(type(session))
 
 
 def _spark(options: Mapping[str, str], name: str) -> Engine:
