@@ -21,23 +21,14 @@ from hptune.fitters import (
     takes_missing,
     with_feature_types,
 )
-from hptune.formats import Reading, format_of
+from hptune.formats import Reading, check_data, format_of
 from hptune.matrix import Dataset
 from hptune.space import grid_candidates
 from hptune.splits import folds_of
+from hptune.storage import default_cache
 from hptune.sweep import Sweep
 
-__all__ = ["build_sweep", "check_data", "default_cache", "ranking_scorer"]
-
-
-def default_cache() -> Path:
-    """Where feature matrices are kept between runs: ``$XDG_CACHE_HOME/hptune``, else ``~/.cache/hptune``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hptune"
-
-
-def check_data(config: SweepConfig) -> None:
-    """Refuse files that cannot be read, before anything slow is started."""
-    format_of(config.data).check(config.data)
+__all__ = ["build_sweep", "ranking_scorer"]
 
 
 def build_sweep(
@@ -69,7 +60,7 @@ def build_sweep(
         stopping_early(estimator, config.early_stopping, candidates)  # refuses before the data are read
     scorer, metrics, shown = _scoring(estimator, config)
     ranks_by = _ranks_by(config, metrics, shown)
-    check_data(config)
+    check_data(config.data)
     dataset = _dataset(config, estimator, cache or default_cache(), progress or _silent)
     estimator = with_feature_types(estimator, dataset.train.feature_types)
     if is_regressor(estimator) and dataset.train.classes is not None:

@@ -14,7 +14,6 @@ from hptune._yaml import load_yaml
 from hptune.engine import BY_NAME as ENGINES
 from hptune.errors import ConfigurationError, did_you_mean
 from hptune.records import EarlyStopping
-from hptune.splits import seeded
 
 __all__ = ["SHORT_KEYS", "DataConfig", "SweepConfig", "load_config", "parse_config", "with_values"]
 
@@ -158,7 +157,7 @@ def parse_config(raw: Mapping[str, Any], overrides: Iterable[str] = ()) -> Sweep
     _check_types(given)
     if "metrics" in given:
         given["metrics"] = tuple(given["metrics"])
-    given["cv"] = seeded(given.get("cv", 5), given.get("seed", 0))
+    given["cv"] = _cv(given.get("cv", 5), given.get("seed", 0))
     if "spark" in given:
         given["spark"] = _spark_settings(given["spark"])
     estimator, params = _estimator(_required(merged, "estimator"))
@@ -325,6 +324,14 @@ def _search_space(value: Any) -> Any:
     if not all(isinstance(grid, Mapping) for grid in grids):
         raise ConfigurationError("search_space must be a map or a list of maps", _HOW_TO_GIVE["search_space"])
     return value
+
+
+def _cv(value: Any, seed: int) -> Any:
+    if not isinstance(value, Mapping) or value.get("random_state") is not None:
+        return value
+    from hptune.splits import seeded  # scikit-learn knows which splitters draw, and is slow to import
+
+    return seeded(value, seed)
 
 
 def _check_sampling(value: Any) -> None:

@@ -35,7 +35,8 @@ HOUSE = [
     ["config", "sweep"],
     ["formats"],
     ["build", "remote"],
-    ["commands", "explain"],
+    ["explain"],
+    ["commands"],
     ["__main__", "cli", "search"],
 ]
 FLOORS = {module: floor for floor, modules in enumerate(HOUSE) for module in modules}
