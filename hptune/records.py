@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 __all__ = ["ERROR_BYTES", "EarlyStopping", "FitTask", "Outcome", "Rung", "Status", "clipped"]
 
-Status: TypeAlias = Literal["ok", "failed"]
+Status: TypeAlias = Literal["ok", "failed", "crashed", "timeout"]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and newline
 
@@ -139,6 +139,7 @@ class Outcome:
     multimetric: bool = False
     host: str = ""
     pid: int = 0
+    attempts: int = 1
 
     def to_json(self) -> str:
         """One line of strict JSON; non-finite scores are written as strings.
