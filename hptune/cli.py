@@ -13,13 +13,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from hptune import __version__, commands
-from hptune.build import default_cache
 from hptune.config import SweepConfig, load_config, parse_config
 from hptune.engine import BY_NAME as ENGINES
 from hptune.errors import ConfigurationError, HptuneError
-from hptune.explain import explain
-from hptune.sample import write_sample
-from hptune.storage import refuse_secrets, take_credentials, texts_of
+from hptune.storage import default_cache, refuse_secrets, take_credentials, texts_of
 
 __all__ = ["main", "sweep_main"]
 
@@ -135,12 +132,7 @@ def _add_sample(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scale", type=float, default=0.02, help="share of the full data (default 0.02)")
     parser.add_argument("--seed", type=int, default=0, help="of the random numbers (default 0)")
     parser.add_argument("--leak", action="store_true", help="let the row order tell about the labels")
-    parser.set_defaults(run=_sample)
-
-
-def _sample(arguments: argparse.Namespace) -> None:
-    options = {"scale": arguments.scale, "seed": arguments.seed, "leak": arguments.leak}
-    write_sample(arguments.directory, **options, progress=_say)
+    parser.set_defaults(run=lambda given: commands.sample(given, _say))
 
 
 def _add_features(parser: argparse.ArgumentParser) -> None:
@@ -205,7 +197,7 @@ def _add_verbose(parser: argparse.ArgumentParser) -> None:
 def _add_explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, metavar="OUT", help="the directory of a finished sweep")
     parser.add_argument("--engine", choices=sorted(ENGINES), help="where fits run (default: as in the sweep)")
-    parser.set_defaults(run=lambda given: print(explain(given.out, engine=given.engine, say=_say)))
+    parser.set_defaults(run=lambda given: commands.explain(given, _say))
 
 
 def _config(arguments: argparse.Namespace) -> SweepConfig:

@@ -14,6 +14,7 @@ from hptune._yaml import load_yaml
 from hptune.engine import BY_NAME as ENGINES
 from hptune.errors import ConfigurationError, did_you_mean
 from hptune.records import EarlyStopping
+from hptune.splits import seeded
 
 __all__ = ["DataConfig", "SweepConfig", "load_config", "parse_config"]
 
@@ -66,7 +67,7 @@ class SweepConfig:
     metrics: tuple[str, ...] = ()
     cv: Any = 5
     early_stopping: EarlyStopping | None = None
-    refit: bool = True
+    refit: bool | str = True
     seed: int = 0
     engine: str = "spark"
     spark: Mapping[str, str] = field(default_factory=lambda: {"master": "local[*,4]"})
@@ -155,6 +156,7 @@ def parse_config(raw: Mapping[str, Any], overrides: Iterable[str] = ()) -> Sweep
     _check_types(given)
     if "metrics" in given:
         given["metrics"] = tuple(given["metrics"])
+    given["cv"] = seeded(given.get("cv", 5), given.get("seed", 0))
     if "spark" in given:
         given["spark"] = _spark_settings(given["spark"])
     estimator, params = _estimator(_required(merged, "estimator"))
@@ -173,7 +175,7 @@ _PLAIN: Mapping[str, tuple[type, ...]] = {
     "name": (str,),
     "metrics": (list, tuple),
     "cv": (int, dict),
-    "refit": (bool,),
+    "refit": (bool, str),
     "seed": (int,),
     "engine": (str,),
     "spark": (dict,),

@@ -17,11 +17,16 @@ from hptune.storage._fetch import Fetched, fetch
 from hptune.storage._local import make_private_directory
 from hptune.storage._manifest import Copy, read_manifest, verified, write_manifest
 
-__all__ = ["CACHE_BYTES", "cached_copies", "evict", "exclusive"]
+__all__ = ["CACHE_BYTES", "cached_copies", "default_cache", "evict", "exclusive"]
 
 _log = logging.getLogger(__name__)
 
 CACHE_BYTES = 50 << 30
+
+
+def default_cache() -> Path:
+    """Where copies and feature matrices are kept between runs: in ``$XDG_CACHE_HOME``, else in ``~/.cache``."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hptune"
 
 
 @contextmanager
