@@ -19,7 +19,7 @@ from hptune.storage._base import (
     refuse_query,
     scheme_of,
 )
-from hptune.storage._cache import cached_copies, default_cache, evict, exclusive
+from hptune.storage._cache import cached_copies, default_cache, evict
 from hptune.storage._credentials import refuse_secrets, take_credentials, texts_of
 from hptune.storage._fetch import Fetched, fetch
 from hptune.storage._local import (
@@ -48,7 +48,6 @@ __all__ = [
     "checked_name",
     "default_cache",
     "evict",
-    "exclusive",
     "fetch",
     "is_remote",
     "is_scratch",
