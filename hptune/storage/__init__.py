@@ -22,7 +22,13 @@ from hptune.storage._base import (
 from hptune.storage._cache import cached_copies, default_cache, evict, exclusive
 from hptune.storage._credentials import refuse_secrets, take_credentials, texts_of
 from hptune.storage._fetch import Fetched, fetch
-from hptune.storage._local import make_private_directory, open_local, write_atomically
+from hptune.storage._local import (
+    is_scratch,
+    make_private_directory,
+    open_local,
+    sync_directory,
+    write_atomically,
+)
 from hptune.storage._upload import MIRROR_SECONDS, Mirror, upload
 
 __all__ = [
@@ -45,12 +51,14 @@ __all__ = [
     "exclusive",
     "fetch",
     "is_remote",
+    "is_scratch",
     "make_private_directory",
     "needs_hadoop",
     "open_store",
     "refuse_query",
     "refuse_secrets",
     "scheme_of",
+    "sync_directory",
     "take_credentials",
     "texts_of",
     "upload",
