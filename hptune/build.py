@@ -7,6 +7,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from hptune.fitters import (
 )
 from hptune.formats import Reading, format_of
 from hptune.matrix import Dataset, FeatureMatrix
-from hptune.space import grid_candidates
+from hptune.space import SearchSpace
 from hptune.sweep import Sweep
 
 _ONE_ROW_A_FOLD = (StratifiedKFold, StratifiedGroupKFold)  # a class needs as many rows as there are folds
@@ -67,7 +68,7 @@ def build_sweep(
         The data cannot be learned from.
     """
     estimator = _estimator(config)
-    candidates = grid_candidates(config.search_space)
+    candidates = list(_space(config).grid())
     for names in {tuple(candidate): None for candidate in candidates}:
         check_parameter_names(estimator, dict.fromkeys((*config.estimator_params, *names)))
     if config.early_stopping is not None:
@@ -104,6 +105,17 @@ def primary_scorer(config: SweepConfig, estimator: Any) -> Any:
 
 def _silent(line: str) -> None:
     return None
+
+
+def _space(config: SweepConfig) -> SearchSpace:
+    """The search space with the functions that its constraints name."""
+    constraints = tuple(_imported(name, "constraint") for name in config.constraints)
+    for name, constraint in zip(config.constraints, constraints, strict=True):
+        if not callable(constraint):
+            raise ConfigurationError(
+                f"constraint {name!r} is no function", "name one that takes the parameters"
+            )
+    return replace(config.search_space, constraints=constraints)
 
 
 def _dataset(config: SweepConfig, estimator: Any, cache: Path, say: Callable[[str], None]) -> Dataset:
