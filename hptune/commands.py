@@ -1,4 +1,8 @@
-"""What each command does, once its arguments are parsed."""
+"""What each command does, once its arguments are parsed.
+
+Each imports what it works with when it starts to work: scikit-learn alone takes seconds, and what is wrong with
+an address or a key is told before.
+"""
 
 from __future__ import annotations
 
@@ -8,27 +12,36 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hptune.build import build_sweep, check_data, default_cache
 from hptune.config import SweepConfig
 from hptune.engine import BY_NAME as ENGINES
 from hptune.engine import Engine, hadoop_opener
 from hptune.errors import ConfigurationError, InputDataError
-from hptune.features import load_talkingdata
 from hptune.observers import duration, progress_observer, transfer_progress
-from hptune.outputs import clear_output
-from hptune.remote import hadoop_uris, local_copies, local_inputs, output_directory
-from hptune.storage import Store, fetch, open_store, upload
-from hptune.summary import closing_lines, ranking
-from hptune.sweep import Sweep, run
+from hptune.storage import Store, default_cache, fetch, open_store, upload
 
-__all__ = ["features", "fetch_files", "sweep", "upload_files"]
+if TYPE_CHECKING:
+    from hptune.sweep import Sweep
+
+__all__ = ["explain", "features", "fetch_files", "sample", "sweep", "upload_files"]
 
 Say = Callable[[str], None]
 
 
+def sample(arguments: argparse.Namespace, say: Say) -> None:
+    """``hptune sample``: the seven generated raw files."""
+    from hptune.sample import write_sample
+
+    options = {"scale": arguments.scale, "seed": arguments.seed, "leak": arguments.leak}
+    write_sample(arguments.directory, **options, progress=say)
+
+
 def features(arguments: argparse.Namespace, say: Say) -> None:
     """``hptune features``: build the feature matrix, or find it in the cache."""
+    from hptune.features import load_talkingdata
+    from hptune.remote import local_copies
+
     cache = arguments.cache or default_cache()
     copies = local_copies(
         arguments.data, cache=cache, say=say, hadoop=hadoop_opener({}), format="talkingdata"
@@ -44,15 +57,21 @@ def features(arguments: argparse.Namespace, say: Say) -> None:
 
 def sweep(config: SweepConfig, cache: Path, say: Say, *, overwrite: bool, quiet: bool) -> None:
     """``hptune sweep``: inputs brought here, everything checked, then the engine, then the fits."""
+    from hptune.formats import check_data
+    from hptune.remote import local_inputs, output_directory
+
     with ExitStack() as stack:
         engine, seconds = _early_engine(config, stack, say)
         opener = hadoop_opener(config.spark)
         local = stack.enter_context(local_inputs(config, cache=cache, say=say, hadoop=opener))
-        check_data(local)
+        check_data(local.data)
         out = config.out or f"runs/{config.name}-{time.strftime('%Y%m%d-%H%M%S')}"
         directory = stack.enter_context(
             output_directory(config, out, overwrite=overwrite, cache=cache, say=say, hadoop=opener)
         )
+        from hptune.build import build_sweep
+        from hptune.outputs import clear_output
+
         built = replace(build_sweep(local, cache=cache, progress=say), config=config.to_mapping())
         say(
             f"{built.train.shape[0]} rows x {built.train.shape[1]} columns, {len(built.candidates)} candidates"
@@ -81,8 +100,17 @@ def upload_files(arguments: argparse.Namespace, say: Say) -> None:
     say(f"{files} files with {size:,} bytes sent to {arguments.uri}")
 
 
+def explain(arguments: argparse.Namespace, say: Say) -> None:
+    """``hptune explain``: importances and learning curve of a sweep's winner."""
+    from hptune.explain import explain as explained
+
+    print(explained(arguments.out, engine=arguments.engine, say=say))
+
+
 def _early_engine(config: SweepConfig, stack: ExitStack, say: Say) -> tuple[Engine | None, float]:
     """The engine, where inputs or outputs are on a file system that only Spark reads."""
+    from hptune.remote import hadoop_uris
+
     uris = hadoop_uris(config)
     if not uris:
         return None, 0.0
@@ -101,11 +129,14 @@ def _started(config: SweepConfig, stack: ExitStack) -> tuple[Engine, float]:
 def _run_and_report(
     built: Sweep, engine: Engine, directory: Path, out: str, seconds: float, *, quiet: bool
 ) -> None:
+    from hptune.summary import closing_lines, ranking
+    from hptune.sweep import run
+
     started = time.monotonic()
-    observers = [] if quiet else [progress_observer(built.metrics[0])]
+    observers = [] if quiet else [progress_observer(built.ranking_metric)]
     result = run(built, engine, out=directory, observers=observers)
     slots, threads = engine.slots, engine.threads(result.savings.fits)
-    print(ranking(result, built.metrics[0], built.shown_metric))
+    print(ranking(result, built.ranking_metric, built.shown_metric))
     lines = closing_lines(result, slots=slots, threads=threads, engine=engine.name, out=out)
     print(lines)
     print(f"engine started in {duration(seconds)}, sweep took {duration(time.monotonic() - started)}")

@@ -22,6 +22,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from hptune.errors import OutputError
+
 __all__ = ["Dataset", "FeatureMatrix", "cached_dataset", "file_sha256", "read_dataset", "write_dataset"]
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -155,21 +157,31 @@ def cached_dataset(cache: Path, key: str, build: Callable[[], Dataset]) -> tuple
         Memory-mapped from the cache in both cases.
     reused : bool
         Whether it was there already.
+
+    Raises
+    ------
+    OutputError
+        `cache` cannot be written.
     """
     directory = cache / key[:32]
     stored = read_dataset(directory)
     if stored is not None:
         return stored, True
+    built = build()
     try:
-        write_dataset(directory, build())
-    except OSError:
+        write_dataset(directory, built)
+    except OSError as error:
         if (rival := read_dataset(directory)) is None:
-            raise
+            raise _cannot_keep(cache, (error.strerror or str(error)).lower()) from error
         return rival, True  # another process built the same meanwhile
     written = read_dataset(directory)
     if written is None:
-        raise OSError(f"the dataset just written to {directory} does not read back")
+        raise _cannot_keep(cache, f"what was just written to {directory} does not read back")
     return written, False
+
+
+def _cannot_keep(cache: Path, reason: str) -> OutputError:
+    return OutputError(f"cannot keep feature matrices in {cache} ({reason})", "choose another with --cache")
 
 
 def write_dataset(directory: Path, dataset: Dataset) -> None:

@@ -1,4 +1,7 @@
-"""Inputs and outputs of a sweep that are not on this machine: verified copies, and a directory that is mirrored."""
+"""Inputs and outputs of a sweep that are not on this machine: verified copies, and a directory that is mirrored.
+
+What writes outputs needs scikit-learn and all fitters, which take seconds to import: not before a place has answered.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,6 @@ from hptune.config import SweepConfig
 from hptune.errors import ConfigurationError, InputDataError, OutputInUseError
 from hptune.features import raw_file_names
 from hptune.observers import duration, transfer_progress
-from hptune.outputs import OUTPUT_FILES, clear_output, prepare_output, write_sweep
 from hptune.storage import (
     MIRROR_SECONDS,
     Mirror,
@@ -117,12 +119,17 @@ def output_directory(
         The place cannot be written to, or what was not sent yet cannot be sent in the end.
     """
     if not is_remote(out):
+        from hptune.outputs import prepare_output
+
         directory = Path(out.removeprefix("file://"))
         prepare_output(directory, overwrite=overwrite)
         yield directory
         return
     store = open_store(out, hadoop=hadoop)
-    held = {file.name for file in store.files()} & set(OUTPUT_FILES)
+    there = {file.name for file in store.files()}
+    from hptune.outputs import OUTPUT_FILES, clear_output, prepare_output
+
+    held = there & set(OUTPUT_FILES)
     if held and not overwrite:
         raise ConfigurationError(f"{out} holds a sweep already", "add --overwrite or choose another --out")
     staging = cache / "staging" / hashlib.sha256(store.uri.encode()).hexdigest()[:32]
@@ -135,7 +142,7 @@ def output_directory(
 @contextmanager
 def _alone(staging: Path, out: str) -> Iterator[None]:
     try:
-        with exclusive(staging):
+        with exclusive(staging, option="--cache"):
             yield
     except BlockingIOError:
         raise OutputInUseError(
@@ -144,6 +151,8 @@ def _alone(staging: Path, out: str) -> Iterator[None]:
 
 
 def _mirrored(config: SweepConfig, store: Store, staging: Path, held: set[str], say: Say) -> Iterator[Path]:
+    from hptune.outputs import OUTPUT_FILES, write_sweep
+
     mirror = Mirror(staging, store, OUTPUT_FILES)
     write_sweep(staging, config.to_mapping())
     mirror.send()  # now, so that a place which cannot be written to is known before the work

@@ -28,14 +28,15 @@ HOUSE = [
         "space",
         "storage",
     ],
-    ["features", "fitters", "policies", "results", "sample", "samplers", "tables"],
+    ["features", "fitters", "policies", "results", "sample", "samplers", "splits", "tables"],
     ["plan"],
     ["engine"],
     ["observers", "outputs", "report", "summary", "trials"],
     ["config", "sweep"],
     ["formats"],
     ["build", "remote"],
-    ["commands", "explain"],
+    ["explain"],
+    ["commands"],
     ["__main__", "cli", "search"],
 ]
 FLOORS = {module: floor for floor, modules in enumerate(HOUSE) for module in modules}

@@ -56,7 +56,7 @@ WRONG = {
     "constraints": "m:f",
     "metrics": "r2",
     "cv": "five",
-    "refit": "yes",
+    "refit": 5,
     "seed": True,
     "engine": 1,
     "spark": "x",

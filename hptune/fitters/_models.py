@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import skops.io
 import xgboost as xgb
 
 __all__ = ["SavedModel", "feature_names", "model_bytes"]
@@ -51,6 +50,8 @@ def model_bytes(
         For each column of category codes the label of each code.
     """
     if not isinstance(estimator, xgb.XGBModel):
+        import skops.io  # takes most of a second, for other models only
+
         load = "skops.io.load('{path}', trusted=skops.io.get_untrusted_types(file='{path}'))"
         return SavedModel("model.skops", skops.io.dumps(estimator), load)
     booster = estimator.get_booster()

@@ -19,7 +19,7 @@ from hptune.storage._base import (
     refuse_query,
     scheme_of,
 )
-from hptune.storage._cache import cached_copies, evict, exclusive
+from hptune.storage._cache import cached_copies, default_cache, evict, exclusive
 from hptune.storage._credentials import refuse_secrets, take_credentials, texts_of
 from hptune.storage._fetch import Fetched, fetch
 from hptune.storage._local import make_private_directory, open_local, write_atomically
@@ -40,6 +40,7 @@ __all__ = [
     "Store",
     "cached_copies",
     "checked_name",
+    "default_cache",
     "evict",
     "exclusive",
     "fetch",

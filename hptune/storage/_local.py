@@ -22,8 +22,8 @@ from hptune.storage._digests import digests
 __all__ = ["LocalStore", "make_private_directory", "open_local", "write_atomically"]
 
 
-def make_private_directory(path: Path) -> None:
-    """Make `path` and its parents, for the owner only.
+def make_private_directory(path: Path, *, option: str = "--out") -> None:
+    """Make `path` and its parents, for the owner only; `option` is how the user can choose another.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def make_private_directory(path: Path) -> None:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise OutputError(
-            f"cannot write to the output directory {path} ({reason})", "choose another with --out"
+            f"cannot write to the directory {path} ({reason})", f"choose another with {option}"
         ) from error
 
 

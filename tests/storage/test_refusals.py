@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from hptune.errors import ConfigurationError, HptuneError, StorageError
 from hptune.storage import Patience, fetch, open_store
 from tests.features.rawfiles import example, write_raw
 from tests.storage.azurite import ACCOUNT
-from tests.storage.conftest import Container, Run
+from tests.storage.conftest import ROOT, Container, Run
 
 NOW = datetime.datetime.now(datetime.timezone.utc)
 HOUR = datetime.timedelta(hours=1)
@@ -188,6 +189,29 @@ def test_an_account_that_is_not_there_is_one_line_and_nothing_else(hptune: Run, 
     done = hptune("fetch", "az://nosuchaccount/data/raw", "here", **held)
     assert one_line(done, 4) == done.stderr.strip()
     assert not (tmp_path / "here").exists()
+
+
+LOADED = "import sys; from hptune.cli import main; main(sys.argv[1:]); print(*sys.modules)"
+
+
+def test_a_wrong_key_is_told_before_the_libraries_that_take_seconds_are_imported(
+    by_endpoint: Container, tmp_path: Path
+) -> None:
+    write_raw(tmp_path / "raw", example())
+    (tmp_path / "sweep.yaml").write_text(CONFIG)
+    sweep = ("sweep", "--config", "sweep.yaml", "--data")
+    for arguments in (
+        ("fetch", by_endpoint.uri, "here"),
+        ("upload", "raw", by_endpoint.uri),
+        (*sweep, by_endpoint.uri),
+        (*sweep, "raw", "--out", by_endpoint.uri),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", LOADED, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "AZURE_STORAGE_KEY": WRONG_KEY},
+        )  # fmt: skip
+        assert "refused the credentials" in done.stderr
+        assert not {"sklearn", "skops", "xgboost", "pyspark"} & set(done.stdout.split())
 
 
 def test_credentials_among_arguments_or_in_a_sweep_file_are_refused(command: Run, tmp_path: Path) -> None:
