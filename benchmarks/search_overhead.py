@@ -119,7 +119,7 @@ def _compare(searches: dict[str, Search], megabytes: int, repeat: int) -> int:
             fitted = search(*large)
             seconds[name].append(time.perf_counter() - start)
             scores[name] = fitted.cv_results_["mean_test_score"].tolist()
-    _show(seconds, f"{megabytes} MB dense, 20 fits; others held {load.of_others():.1f} cores")
+    _show(seconds, f"{megabytes} MB dense, 20 fits; others held {load.stop().others:.2f} cores")
     return int(len(set(map(str, scores.values()))) != 1)
 
 

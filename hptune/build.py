@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import sklearn.model_selection
 from sklearn.base import is_classifier, is_regressor
 from sklearn.metrics import check_scoring, get_scorer_names
-from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold, check_cv
 
 from hptune.config import SweepConfig
 from hptune.errors import ConfigurationError, InputDataError, did_you_mean
@@ -26,14 +22,13 @@ from hptune.fitters import (
     with_feature_types,
 )
 from hptune.formats import Reading, check_data, format_of
-from hptune.matrix import Dataset, FeatureMatrix
+from hptune.matrix import Dataset
 from hptune.space import grid_candidates
+from hptune.splits import folds_of
 from hptune.storage import default_cache
 from hptune.sweep import Sweep
 
-_ONE_ROW_A_FOLD = (StratifiedKFold, StratifiedGroupKFold)  # a class needs as many rows as there are folds
-
-__all__ = ["build_sweep", "primary_scorer"]
+__all__ = ["build_sweep", "ranking_scorer"]
 
 
 def build_sweep(
@@ -64,6 +59,7 @@ def build_sweep(
     if config.early_stopping is not None:
         stopping_early(estimator, config.early_stopping, candidates)  # refuses before the data are read
     scorer, metrics, shown = _scoring(estimator, config)
+    ranks_by = _ranks_by(config, metrics, shown)
     check_data(config.data)
     dataset = _dataset(config, estimator, cache or default_cache(), progress or _silent)
     estimator = with_feature_types(estimator, dataset.train.feature_types)
@@ -77,20 +73,21 @@ def build_sweep(
         test=dataset.test,
         estimator=estimator,
         candidates=candidates,
-        folds=_folds(config, estimator, dataset.train),
+        folds=folds_of(config.cv, dataset.train, classifier=is_classifier(estimator)),
         scorer=scorer,
         metrics=metrics,
-        shown_metric=shown,
-        refit=config.refit,
+        ranks_by=ranks_by,
+        shown_metric=ranks_by or shown,
+        refit=config.refit is not False,
         early_stopping=config.early_stopping,
         id_name=config.data.id or format_of(config.data).id_name,
         config=config.to_mapping(),
     )
 
 
-def primary_scorer(config: SweepConfig, estimator: Any) -> Any:
+def ranking_scorer(config: SweepConfig, estimator: Any) -> Any:
     """The scorer that ranks, alone, for an estimator that `build_sweep` made."""
-    return _scorer(estimator, config.primary_metric)
+    return _scorer(estimator, config.refit if isinstance(config.refit, str) else config.primary_metric)
 
 
 def _silent(line: str) -> None:
@@ -180,6 +177,17 @@ def _scoring(estimator: Any, config: SweepConfig) -> tuple[Any, tuple[str, ...],
     return check_scoring(estimator, scoring=scorers), names, primary
 
 
+def _ranks_by(config: SweepConfig, metrics: Sequence[str], shown: str) -> str | None:
+    """The metric that `refit` names; None where it is the first."""
+    if isinstance(config.refit, bool) or config.refit == shown:
+        return None
+    known = (*config.metrics, *([] if config.primary_metric is None else [config.primary_metric]))
+    if config.refit not in known:
+        mend = did_you_mean(config.refit, known, "name one of objective.primary_metric and metrics")
+        raise ConfigurationError(f"refit names the unknown metric {config.refit!r}", mend)
+    return config.refit
+
+
 def _scorer(estimator: Any, name: str | None) -> Any:
     if name is not None and ":" not in name and name not in get_scorer_names():
         mend = did_you_mean(name, get_scorer_names(), "see sklearn.metrics.get_scorer_names()")
@@ -193,59 +201,3 @@ def _scorer(estimator: Any, name: str | None) -> Any:
         raise ConfigurationError(
             f"the estimator cannot be scored ({error})", "correct objective.primary_metric"
         ) from error
-
-
-def _folds(config: SweepConfig, estimator: Any, train: FeatureMatrix) -> list[tuple[Any, Any]]:
-    classifier = is_classifier(estimator)
-    splitter = _group_splitter(config.cv, train, classifier=classifier)
-    splitter = splitter or check_cv(_splitter(config.cv), train.y, classifier=classifier)
-    _check_class_counts(splitter, train)
-    try:
-        return list(splitter.split(train.X, train.y, train.groups))
-    except ValueError as error:
-        raise InputDataError(
-            f"the rows cannot be split by {type(splitter).__name__} ({error})", "change cv"
-        ) from error
-
-
-def _group_splitter(cv: Any, train: FeatureMatrix, *, classifier: bool) -> Any:
-    """Groups are named so that none is trained on and scored: a plain number of folds keeps them together."""
-    if train.groups is None or not isinstance(cv, int):
-        return None
-    return (StratifiedGroupKFold if classifier else GroupKFold)(_splitter(cv))
-
-
-def _splitter(cv: Any) -> Any:
-    if isinstance(cv, int):
-        if cv < 2:
-            raise ConfigurationError(f"cv must be at least 2 but is {cv}", "use 5, the default")
-        return cv
-    given = dict(cv)
-    kinds = dict(_splitter_classes())
-    kind = given.pop("type", None)
-    if not isinstance(kind, str) or kind not in kinds:
-        mend = did_you_mean(str(kind), kinds, f"the types are {', '.join(sorted(kinds))}")
-        raise ConfigurationError(f"unknown cv.type {kind!r}", mend)
-    try:
-        return kinds[kind](**given)
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"cv: {error}", f"see scikit-learn's {kind}") from error
-
-
-def _splitter_classes() -> Iterator[tuple[str, Any]]:
-    for name, value in vars(sklearn.model_selection).items():
-        if inspect.isclass(value) and hasattr(value, "split") and not inspect.isabstract(value):
-            yield name, value
-
-
-def _check_class_counts(splitter: Any, train: FeatureMatrix) -> None:
-    """A class with fewer rows than folds would be missing from some fold's scored rows."""
-    if train.classes is None or train.y is None or not isinstance(splitter, _ONE_ROW_A_FOLD):
-        return
-    counts = np.bincount(train.y, minlength=len(train.classes))
-    rarest, folds = int(counts.argmin()), splitter.n_splits
-    if counts[rarest] < folds:
-        raise InputDataError(
-            f"class {train.classes[rarest]!r} has {counts[rarest]} rows, fewer than the {folds} folds",
-            "use fewer folds (--cv) or more rows",
-        )

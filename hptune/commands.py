@@ -133,10 +133,10 @@ def _run_and_report(
     from hptune.sweep import run
 
     started = time.monotonic()
-    observers = [] if quiet else [progress_observer(built.metrics[0])]
+    observers = [] if quiet else [progress_observer(built.ranking_metric)]
     result = run(built, engine, out=directory, observers=observers)
     slots, threads = engine.slots, engine.threads(result.savings.fits)
-    print(ranking(result, built.metrics[0], built.shown_metric))
+    print(ranking(result, built.ranking_metric, built.shown_metric))
     lines = closing_lines(result, slots=slots, threads=threads, engine=engine.name, out=out)
     print(lines)
     print(f"engine started in {duration(seconds)}, sweep took {duration(time.monotonic() - started)}")

@@ -23,7 +23,7 @@ from sklearn.inspection import permutation_importance
 from sklearn.model_selection import learning_curve
 
 from hptune._sklearn_compat import routed_params
-from hptune.build import build_sweep, primary_scorer
+from hptune.build import build_sweep, ranking_scorer
 from hptune.config import SweepConfig, load_config, parse_config
 from hptune.engine import BY_NAME as ENGINES
 from hptune.engine import parallel
@@ -67,7 +67,7 @@ def explain(out: Path, *, engine: str | None = None, say: Callable[[str], None] 
         if name == "spark" and backend != "spark":
             say("joblibspark is not installed: running on this machine's processes")
         winner = _winner(sweep, _best_params(out))
-        scorer = primary_scorer(config, sweep.estimator)
+        scorer = ranking_scorer(config, sweep.estimator)
         tables = [_importances(sweep, winner, scorer, config.seed, say)]
         say("fitting the winner on growing parts of the training rows")
         tables.append(sizes_curve(winner, sweep, scorer, seed=config.seed))

@@ -25,6 +25,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from hptune.errors import OutputError
+
 __all__ = ["Dataset", "FeatureMatrix", "cached_dataset", "file_sha256", "read_dataset", "write_dataset"]
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -174,6 +176,11 @@ def cached_dataset(
         Memory-mapped from the cache in both cases.
     reused : bool
         Whether it was there already.
+
+    Raises
+    ------
+    OutputError
+        `cache` cannot be written.
     """
     directory = cache / key[:32]
     stored = read_dataset(directory)
@@ -181,18 +188,23 @@ def cached_dataset(
         with suppress(OSError):  # a cache that others keep may be read-only
             os.utime(directory)
         return stored, True
+    built = build()
     try:
-        write_dataset(directory, build())
-    except OSError:
+        write_dataset(directory, built)
+    except OSError as error:
         if (rival := read_dataset(directory)) is None:
-            raise
+            raise _cannot_keep(cache, (error.strerror or str(error)).lower()) from error
         return rival, True  # another process built the same meanwhile
     written = read_dataset(directory)
     if written is None:
-        raise OSError(f"the dataset just written to {directory} does not read back")
+        raise _cannot_keep(cache, f"what was just written to {directory} does not read back")
     with suppress(OSError):  # others tidy up at the same time
         _make_room(cache, directory, limit)
     return written, False
+
+
+def _cannot_keep(cache: Path, reason: str) -> OutputError:
+    return OutputError(f"cannot keep feature matrices in {cache} ({reason})", "choose another with --cache")
 
 
 def write_dataset(directory: Path, dataset: Dataset) -> None:

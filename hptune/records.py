@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 __all__ = ["ERROR_BYTES", "EarlyStopping", "FitTask", "Outcome", "Rung", "Status", "clipped"]
 
-Status: TypeAlias = Literal["ok", "failed"]
+Status: TypeAlias = Literal["ok", "failed", "crashed", "timeout"]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and newline
 
@@ -88,8 +88,9 @@ class Outcome:
     ----------
     candidate, fold : int
         Which cell of the table this fills.
-    status : {"ok", "failed"}
-        "failed" when the fit raised; its scores are then the sweep's error score.
+    status : {"ok", "failed", "crashed", "timeout"}
+        "failed" when the fit raised, "crashed" when it ended its process, "timeout" when it took too long; its
+        scores are then the sweep's error score.
     test_scores, train_scores : mapping of metric to float
         Larger is better; a whole number stays one. `train_scores` is empty unless they were asked for.
     n_test_samples : int
@@ -118,6 +119,8 @@ class Outcome:
         Whether the scorer returned a mapping; a single number is called ``score``.
     host, pid
         Where the fit ran.
+    attempts : int, default 1
+        How often the fit was begun before this came of it.
     """
 
     candidate: int
@@ -139,6 +142,7 @@ class Outcome:
     multimetric: bool = False
     host: str = ""
     pid: int = 0
+    attempts: int = 1
 
     def to_json(self) -> str:
         """One line of strict JSON; non-finite scores are written as strings.

@@ -122,10 +122,10 @@ def _best_iterations(cells: Cells) -> dict[str, Any]:
 def ranked_table(results: Mapping[str, Any], cells: Cells, metric: str) -> pd.DataFrame:
     """The table that people look at first, best candidate on top.
 
-    The columns of ``cv_results_`` (parameters masked there are missing here), then ``status`` ("ok", "failed"
-    or, for scores that are no finite number, "not finite"), ``error`` (the line that names the first failed
-    fold's), ``fit_id`` (candidates with an equal one shared their fits), ``rounds_trained``, ``prefix_fits``
-    and ``work_time``, whose sums over the table are the work really done.
+    The columns of ``cv_results_`` (parameters masked there are missing here), then ``status`` ("ok", what became
+    of the first fold that is not, or, for scores that are no finite number, "not finite"), ``error`` (the line
+    that names that fold's), ``fit_id`` (candidates with an equal one shared their fits), ``rounds_trained``,
+    ``prefix_fits`` and ``work_time``, whose sums over the table are the work really done.
     """
     table = pd.DataFrame({name: _plain(column) for name, column in results.items() if name != "params"})
     table.insert(0, "candidate", range(len(table)))
@@ -200,9 +200,8 @@ def _neutral(value: Any) -> Any:
 
 
 def _status(row: Sequence[Outcome], finite: bool) -> str:
-    if any(outcome.status == "failed" for outcome in row):
-        return "failed"
-    return "ok" if finite else "not finite"
+    unfit = [outcome.status for outcome in row if outcome.status != "ok"]
+    return unfit[0] if unfit else "ok" if finite else "not finite"
 
 
 def _error_line(row: Sequence[Outcome]) -> str | None:

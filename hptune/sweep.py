@@ -66,9 +66,11 @@ class Sweep:
     scorer : callable
         A scorer, or scikit-learn's multi-metric scorer when there are several `metrics`.
     metrics : sequence of str
-        Names in the table; ``("score",)`` for a single metric. The first one ranks.
+        Names in the table; ``("score",)`` for a single metric. The first one is the objective.
+    ranks_by : str, optional
+        The one of `metrics` that ranks and picks the winner; the first where it is not given.
     shown_metric : str
-        What people call the first metric.
+        What people call the metric that ranks.
     test : FeatureMatrix, optional
         Rows to predict with the refitted winner.
     refit : bool, default True
@@ -89,12 +91,18 @@ class Sweep:
     folds: Sequence[tuple[Any, Any]]
     scorer: Any
     metrics: Sequence[str] = ("score",)
+    ranks_by: str | None = None
     shown_metric: str = "score"
     test: FeatureMatrix | None = None
     refit: bool = True
     early_stopping: EarlyStopping | None = None
     id_name: str = "id"
     config: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def ranking_metric(self) -> str:
+        """The metric that ranks and picks the winner."""
+        return self.ranks_by or self.metrics[0]
 
 
 def run(
@@ -138,15 +146,15 @@ def run(
         outcomes = list(_outcomes(sweep, plan, engine, out, observers))
         cells = collect_cells(outcomes, plan.n_candidates, plan.n_folds)
         results = cv_table(sweep.candidates, cells, sweep.metrics)
-        table = ranked_table(results, cells, sweep.metrics[0])
+        table = ranked_table(results, cells, sweep.ranking_metric)
         if out is not None:
-            write_results(out, table, results, sweep.metrics[0], sweep.shown_metric)
-        best = best_index(results, sweep.metrics[0])
+            write_results(out, table, results, sweep.ranking_metric, sweep.shown_metric)
+        best = best_index(results, sweep.ranking_metric)
         if best is None:
             raise AllTrialsFailedError("no candidate got a finite score", _commonest_cause(table))
         params = {**sweep.candidates[best], **best_rounds(results, best)}
         model = _refit(sweep, params) if sweep.refit else None
-        score = float(results[f"mean_test_{sweep.metrics[0]}"][best])
+        score = float(results[f"mean_test_{sweep.ranking_metric}"][best])
         load = None if out is None else _write_winner(sweep, out, best, score, model)
         return SweepResult(
             table=table,

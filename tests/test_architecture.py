@@ -28,7 +28,7 @@ HOUSE = [
         "space",
         "storage",
     ],
-    ["features", "fitters", "policies", "results", "sample", "samplers", "tables"],
+    ["features", "fitters", "policies", "results", "sample", "samplers", "splits", "tables"],
     ["plan"],
     ["engine"],
     ["observers", "outputs", "report", "summary", "trials"],

@@ -54,7 +54,7 @@ WRONG = {
     "name": 5,
     "metrics": "r2",
     "cv": "five",
-    "refit": "yes",
+    "refit": 5,
     "seed": True,
     "engine": 1,
     "spark": "x",

@@ -24,6 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from hptune.errors import OutputError
 from hptune.matrix import Dataset, FeatureMatrix, cached_dataset, file_sha256, read_dataset, write_dataset
 
 OPTIONAL = ("y", "row_ids", "weights", "groups")
@@ -355,10 +356,16 @@ def test_whatever_stands_in_the_place_of_a_cache_is_replaced(tmp_path: Path, squ
     assert_same(SMALL, dataset.train)
 
 
-def test_a_dataset_that_another_process_stored_meanwhile_is_used(tmp_path: Path, pristine: Path) -> None:
+def test_a_dataset_that_another_process_stored_meanwhile_is_used(
+    tmp_path: Path, pristine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "hptune.matrix._remove", lambda path: None
+    )  # the other process is just a moment later
+
     def overtaken() -> Dataset:
         shutil.copytree(pristine, tmp_path / pristine.name)
-        raise OSError("directory not empty")
+        return Dataset(SMALL)
 
     dataset, reused = cached_dataset(tmp_path, "k" * 64, overtaken)
     assert reused
@@ -424,3 +431,11 @@ def test_what_a_killed_process_left_half_written_is_removed_a_day_later(tmp_path
     _stored(tmp_path, "c")
     assert not left.exists()
     assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("blocker", ["a file in the cache's place", "a file above it"])
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, blocker: str) -> None:
+    (tmp_path / "file").write_text("x")
+    cache = tmp_path / "file" if blocker.startswith("a file in") else tmp_path / "file" / "cache"
+    with pytest.raises(OutputError, match="cannot keep feature matrices in .*: choose another with --cache"):
+        cached_dataset(cache, "k" * 64, lambda: Dataset(SMALL))

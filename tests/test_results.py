@@ -64,6 +64,13 @@ def test_one_failed_fold_is_no_mean_over_the_others() -> None:
     ]
 
 
+@pytest.mark.parametrize("status", ["failed", "crashed", "timeout"])
+def test_what_became_of_a_fold_is_the_candidates_status(status: Any) -> None:
+    cells = collect_cells([outcome(0, 0), Outcome(0, 1, status, {}, error="no")], 1, 2)
+    table = ranked_table(cv_table([{"a": 1}], cells, ["score"]), cells, "score")
+    assert table.loc[0, ["status", "error"]].tolist() == [status, "no"]
+
+
 def test_a_failed_fit_of_several_metrics_has_no_score_in_any() -> None:
     good = Outcome(0, 0, "ok", {"r2": 1.0, "mae": 2.0})
     results = cv_table([{}, {}], [[good], [Outcome(1, 0, "failed", {})]], ["r2", "mae"])

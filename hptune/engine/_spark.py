@@ -19,7 +19,7 @@ from hptune.engine._cores import cores_of, with_cores
 from hptune.engine._payload import Payload, lay_down
 from hptune.engine._shipping import session_directory, ship_package
 from hptune.engine._stream import OutcomeStream
-from hptune.engine._worker import keep_zip_indexes
+from hptune.engine._worker import freeze_modules, keep_zip_indexes
 from hptune.plan import pack
 from hptune.records import FitTask, Outcome
 
@@ -261,6 +261,7 @@ def _fits(
 
     def fits(partition: Iterable[Bundle]) -> Iterator[tuple[FitTask, list[Outcome] | None]]:
         keep_zip_indexes()
+        freeze_modules()  # the first time before the payload is loaded, which must not stay
         give_up = max_failures > 1 and _attempt() >= max_failures - 1
         for bundle in partition:
             for task in bundle:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import os
 import zipimport
 
-__all__ = ["keep_zip_indexes"]
+__all__ = ["freeze_modules", "keep_zip_indexes"]
 
 _READ: dict[str, tuple[int, int]] = {}  # size and change time of each archive when its index was last read
+
+
+@functools.cache
+def freeze_modules() -> None:
+    """Take what is loaded by now, the libraries' modules above all, out of the garbage collector's sight for good.
+
+    Spark collects all garbage of a worker after every task. Looking through scikit-learn's and XGBoost's
+    objects takes 0.1 to 0.3 s of each task, and finds nothing. Repeating this call changes nothing.
+    """
+    gc.freeze()
 
 
 def keep_zip_indexes() -> None:

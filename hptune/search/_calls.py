@@ -89,7 +89,7 @@ def _raise_again(outcome: Outcome, raised: Sequence[BaseException], error_score:
     error = original_exception(outcome)
     if error is not None:
         raise error from RemoteTraceback(outcome.error)
-    if outcome.status == "failed" and error_score == "raise":
+    if outcome.status != "ok" and error_score == "raise":
         raise RuntimeError(outcome.error)
 
 

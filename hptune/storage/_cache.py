@@ -47,7 +47,7 @@ def cached_copies(
     not used for longest and is not in use makes room when the cache exceeds `limit` bytes.
     """
     home = cache / "files"
-    make_private_directory(home)
+    make_private_directory(home, option="--cache")
     directory = home / _key(store, files)
     with _locked(directory.with_suffix(".use"), fcntl.LOCK_SH):
         with _locked(directory.with_suffix(".fill"), fcntl.LOCK_EX, say):
@@ -59,15 +59,15 @@ def cached_copies(
 
 
 @contextmanager
-def exclusive(directory: Path) -> Iterator[None]:
-    """Hold a directory for this process alone.
+def exclusive(directory: Path, *, option: str = "--out") -> Iterator[None]:
+    """Hold a directory for this process alone; `option` is how the user can choose another.
 
     Raises
     ------
     BlockingIOError
         Another process holds it.
     """
-    make_private_directory(directory.parent)
+    make_private_directory(directory.parent, option=option)
     file = os.open(directory.with_suffix(".use"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -28,8 +28,8 @@ __all__ = ["LocalStore", "clear_scratch", "make_private_directory", "open_local"
 _SCRATCH = ".tmp"
 
 
-def make_private_directory(path: Path) -> None:
-    """Make `path` and its parents, for the owner only.
+def make_private_directory(path: Path, *, option: str = "--out") -> None:
+    """Make `path` and its parents, for the owner only; `option` is how the user can choose another.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def make_private_directory(path: Path) -> None:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise OutputError(
-            f"cannot write to the output directory {path} ({reason})", "choose another directory"
+            f"cannot write to the directory {path} ({reason})", f"choose another with {option}"
         ) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hptune.engine._worker import keep_zip_indexes
+from hptune.engine._worker import freeze_modules, keep_zip_indexes
 
 
 @pytest.fixture
@@ -69,3 +70,15 @@ def test_a_zip_file_that_changed_is_indexed_again(archive: Path) -> None:
     os.utime(archive, ns=(1, 1))  # a clock too coarse to see the change must not decide this test
     importlib.invalidate_caches()
     assert importlib.import_module("hptune_zipped_two").NAME == "hptune_zipped_two"
+
+
+def test_garbage_is_looked_for_only_among_what_came_after_the_modules() -> None:
+    try:
+        freeze_modules()
+        later: list[object] = []
+        freeze_modules()
+        looked_at = {id(each) for each in gc.get_objects()}
+    finally:
+        gc.unfreeze()
+    assert id(vars(pytest)) not in looked_at
+    assert id(later) in looked_at
