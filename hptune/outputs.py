@@ -18,7 +18,7 @@ from hptune.errors import ConfigurationError, OutputError
 from hptune.fitters import SavedModel
 from hptune.matrix import FeatureMatrix
 from hptune.results import sweeping_results, to_csv, to_parquet
-from hptune.storage import write_atomically
+from hptune.storage import clear_scratch, write_atomically
 
 __all__ = [
     "OUTPUT_FILES",
@@ -78,7 +78,7 @@ def check_output(held: Collection[str], shown: str, *, overwrite: bool, resume: 
 
 
 def clear_output(out: Path) -> None:
-    """Remove the files of the sweep before; files that hptune does not write stay.
+    """Remove the files of the sweep before, half-written ones too; files that hptune does not write stay.
 
     Raises
     ------
@@ -88,6 +88,7 @@ def clear_output(out: Path) -> None:
     try:
         for name in reversed(held_files(out)):  # what makes it a sweep goes last
             (out / name).unlink()
+        clear_scratch(out, OUTPUT_FILES)
     except OSError as error:
         raise _cannot_use(out, error) from error
 

@@ -23,7 +23,7 @@ from hptune.storage._cache import cached_copies, default_cache, evict
 from hptune.storage._credentials import refuse_secrets, take_credentials, texts_of
 from hptune.storage._fetch import Fetched, fetch
 from hptune.storage._local import (
-    is_scratch,
+    clear_scratch,
     make_private_directory,
     open_local,
     sync_directory,
@@ -46,11 +46,11 @@ __all__ = [
     "Store",
     "cached_copies",
     "checked_name",
+    "clear_scratch",
     "default_cache",
     "evict",
     "fetch",
     "is_remote",
-    "is_scratch",
     "make_private_directory",
     "needs_hadoop",
     "open_store",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -26,7 +27,7 @@ from hptune.storage._digests import digests
 
 __all__ = [
     "LocalStore",
-    "is_scratch",
+    "clear_scratch",
     "make_private_directory",
     "open_local",
     "sync_directory",
@@ -69,12 +70,8 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         The disk is full, or the file cannot be written.
     """
     raw = content.encode("utf-8") if isinstance(content, str) else content
-    try:
-        with undisturbed(), _replacing(path) as stream:
-            stream.write(raw)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise OutputError(f"cannot write {path} ({reason})", "make room or choose another --out") from error
+    with undisturbed(), _replacing(path) as stream:
+        stream.write(raw)
 
 
 def sync_directory(path: Path) -> None:
@@ -89,32 +86,34 @@ def sync_directory(path: Path) -> None:
         os.close(file)
 
 
-def is_scratch(name: str, of: str) -> bool:
-    """Whether `name` is that of a file that was to replace `of` when its writer was killed.
-
-    Examples
-    --------
-    >>> is_scratch(".results.csv.k2v9x0_a.tmp", "results.csv")
-    True
-    """
-    return name.startswith(f".{of}.") and name.endswith(_SCRATCH)
+def clear_scratch(directory: Path, names: Iterable[str]) -> None:
+    """Remove what killed processes left of files that they were about to replace."""
+    for name in names:
+        for scratch in directory.glob(f".{glob.escape(name)}.*{_SCRATCH}"):
+            scratch.unlink(missing_ok=True)
 
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A stream whose content becomes `path` at the end."""
-    file, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_SCRATCH, dir=path.parent)
-    scratch = Path(name)
+    """A private file beside `path`, which takes its name once it is on the disk."""
+    scratch: Path | None = None
     try:
+        file, name = tempfile.mkstemp(_SCRATCH, f".{path.name}.", path.parent)
+        scratch = Path(name)
         with open(file, "wb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(scratch, path)
         sync_directory(path.parent)
-    except BaseException:
-        scratch.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise OutputError(
+            f"cannot write {path} ({reason})", "make room or choose another directory"
+        ) from error
+    finally:
+        if scratch is not None:
+            scratch.unlink(missing_ok=True)
 
 
 def open_local(uri: str, patience: Patience) -> LocalStore:
@@ -164,12 +163,8 @@ class LocalStore:
         if target.is_file() and not target.is_symlink() and digests(target)[0] == sha256:
             return
         make_private_directory(target.parent)
-        try:
-            with source.open("rb") as stream, _replacing(target) as out:
-                shutil.copyfileobj(stream, out, 1 << 20)
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise OutputError(f"cannot write {target} ({reason})", "make room or choose another") from error
+        with source.open("rb") as stream, _replacing(target) as out:
+            shutil.copyfileobj(stream, out, 1 << 20)
 
     def remove(self, name: str) -> None:
         """Remove a file; one that is not there is no error."""
