@@ -9,19 +9,21 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hptune.config import SweepConfig
 from hptune.engine import BY_NAME as ENGINES
-from hptune.engine import Engine, hadoop_opener
-from hptune.errors import ConfigurationError, InputDataError
-from hptune.observers import duration, progress_observer, transfer_progress
+from hptune.engine import Engine, SerialEngine, hadoop_opener
+from hptune.errors import AllTrialsFailedError, ConfigurationError, InputDataError
+from hptune.observers import Observer, Tally, duration, progress_observer, transfer_progress
+from hptune.records import Existing
 from hptune.storage import Store, default_cache, fetch, open_store, upload
 
 if TYPE_CHECKING:
+    from hptune.resume import Agenda
     from hptune.sweep import Sweep
 
 __all__ = ["explain", "features", "fetch_files", "sample", "sweep", "upload_files"]
@@ -55,11 +57,26 @@ def features(arguments: argparse.Namespace, say: Say) -> None:
     say(f"{rows} training rows and {tests} test rows, {columns} columns")
 
 
-def sweep(config: SweepConfig, cache: Path, say: Say, *, overwrite: bool, quiet: bool) -> None:
-    """``hptune sweep``: inputs brought here, everything checked, then the engine, then the fits."""
+def sweep(
+    config: SweepConfig,
+    cache: Path,
+    say: Say,
+    *,
+    existing: Existing,
+    again: Callable[[str], str],
+    quiet: bool,
+) -> None:
+    """``hptune sweep``: inputs brought here, everything checked, then the engine, then the fits.
+
+    Of a sweep that `config.out` holds becomes what `existing` says. `again` makes the command that resumes from
+    the output directory's name.
+    """
     from hptune.formats import check_data
     from hptune.remote import local_inputs, output_directory
 
+    resume = existing in ("resumed", "extended")
+    if resume and config.out is None:
+        raise ConfigurationError("--resume without the directory of a sweep", "name it with --out")
     with ExitStack() as stack:
         engine, seconds = _early_engine(config, stack, say)
         opener = hadoop_opener(config.spark)
@@ -67,20 +84,22 @@ def sweep(config: SweepConfig, cache: Path, say: Say, *, overwrite: bool, quiet:
         check_data(local.data)
         out = config.out or f"runs/{config.name}-{time.strftime('%Y%m%d-%H%M%S')}"
         directory = stack.enter_context(
-            output_directory(config, out, overwrite=overwrite, cache=cache, say=say, hadoop=opener)
+            output_directory(config, out, existing=existing, cache=cache, say=say, hadoop=opener)
         )
         from hptune.build import build_sweep
         from hptune.outputs import clear_output
+        from hptune.sweep import agenda
 
         built = replace(build_sweep(local, cache=cache, progress=say), config=config.to_mapping())
-        say(
-            f"{built.train.shape[0]} rows x {built.train.shape[1]} columns, {len(built.candidates)} candidates"
-            f" x {len(built.folds)} folds; starting the {config.engine} engine"
-        )
-        if engine is None:
+        todo = agenda(built, directory, resume=resume, extend=existing == "extended", shown=out)
+        for notice in todo.notices:
+            say(f"note: {notice}")
+        say(_work_ahead(built, todo, config.engine))
+        if engine is None and todo.tasks:
             engine, seconds = _started(config, stack)
-        clear_output(directory)
-        _run_and_report(built, engine, directory, out, seconds, quiet=quiet)
+        if not resume:
+            clear_output(directory)
+        _run_and_report(built, todo, engine, directory, out, seconds, again=again, quiet=quiet)
 
 
 def fetch_files(arguments: argparse.Namespace, say: Say) -> None:
@@ -126,19 +145,44 @@ def _started(config: SweepConfig, stack: ExitStack) -> tuple[Engine, float]:
     return engine, time.monotonic() - start
 
 
-def _run_and_report(
-    built: Sweep, engine: Engine, directory: Path, out: str, seconds: float, *, quiet: bool
-) -> None:
-    from hptune.summary import closing_lines, ranking
-    from hptune.sweep import run
+def _work_ahead(built: Sweep, todo: Agenda, engine: str) -> str:
+    size = f"{built.train.shape[0]} rows x {built.train.shape[1]} columns"
+    cells = f"{todo.plan.n_candidates} candidates x {todo.plan.n_folds} folds"
+    if not todo.tasks:
+        return f"{size}, {cells}: nothing is left to fit"
+    done = f", {len(todo.reused)} of {todo.plan.n_cells} fold scores done" if todo.reused else ""
+    return f"{size}, {cells}{done}; starting the {engine} engine"
 
-    started = time.monotonic()
-    observers = [] if quiet else [progress_observer(built.ranking_metric)]
-    result = run(built, engine, out=directory, observers=observers)
-    slots, threads = engine.slots, engine.threads(result.savings.fits)
+
+def _run_and_report(
+    built: Sweep,
+    todo: Agenda,
+    engine: Engine | None,
+    directory: Path,
+    out: str,
+    seconds: float,
+    *,
+    again: Callable[[str], str],
+    quiet: bool,
+) -> None:
+    from hptune.summary import closing_lines, ranking, stopped_lines
+    from hptune.sweep import carry_out
+
+    started, tally = time.monotonic(), Tally()
+    observers: list[Observer] = [tally] if quiet else [tally, progress_observer(built.ranking_metric)]
+    engine = engine or SerialEngine()  # nothing is left for it to do
+    try:
+        result = carry_out(built, todo, engine, out=directory, observers=observers)
+    except AllTrialsFailedError:
+        raise
+    except BaseException:
+        if tally.total:
+            with suppress(BrokenPipeError):
+                print(stopped_lines(tally.done, tally.total, out, again(out)), flush=True)
+        raise
+    slots, threads = engine.slots, engine.threads(len(todo.tasks))
     print(ranking(result, built.ranking_metric, built.shown_metric))
-    lines = closing_lines(result, slots=slots, threads=threads, engine=engine.name, out=out)
-    print(lines)
+    print(closing_lines(result, slots=slots, threads=threads, engine=engine.name, out=out))
     print(f"engine started in {duration(seconds)}, sweep took {duration(time.monotonic() - started)}")
 
 

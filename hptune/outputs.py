@@ -17,13 +17,16 @@ import yaml
 from hptune.errors import ConfigurationError, OutputError
 from hptune.fitters import SavedModel
 from hptune.matrix import FeatureMatrix
+from hptune.records import Existing
 from hptune.results import sweeping_results, to_csv, to_parquet
 from hptune.storage import clear_scratch, write_atomically
 
 __all__ = [
     "OUTPUT_FILES",
+    "WINNER_FILES",
     "check_output",
     "clear_output",
+    "clear_winner",
     "held_files",
     "plain_json",
     "write_model",
@@ -48,10 +51,11 @@ OUTPUT_FILES = (
     "learning_curve.csv",
     LOG,
 )
+WINNER_FILES = OUTPUT_FILES[OUTPUT_FILES.index("best_params.json") : -1]
 
 
-def check_output(held: Collection[str], shown: str, *, overwrite: bool, resume: bool = False) -> None:
-    """Refuse a place that holds a sweep, unless it may be replaced or can be gone on with.
+def check_output(held: Collection[str], shown: str, existing: Existing) -> None:
+    """Refuse a place that holds a sweep, unless it may be replaced or can be resumed.
 
     Parameters
     ----------
@@ -59,15 +63,17 @@ def check_output(held: Collection[str], shown: str, *, overwrite: bool, resume: 
         Names of our files that are there; `held_files` finds them in a directory.
     shown : str
         What the user calls the place.
+    existing : {"refused", "replaced", "resumed", "extended"}
+        What becomes of a sweep that is there.
 
     Raises
     ------
     ConfigurationError
         It holds a sweep already, or one that cannot be resumed.
     """
-    if not held or overwrite:
+    if not held or existing == "replaced":
         return
-    if not resume:
+    if existing == "refused":
         raise ConfigurationError(
             f"{shown} holds a sweep already", "add --resume, --overwrite or choose another --out"
         )
@@ -93,6 +99,30 @@ def clear_output(out: Path) -> None:
         raise _cannot_use(out, error) from error
 
 
+def clear_winner(out: Path, params: Mapping[str, Any] | None = None) -> None:
+    """Remove the files of a winner that is one no longer; those of `params` stay.
+
+    Raises
+    ------
+    OutputError
+        One of them cannot be removed.
+    """
+    try:
+        if params is not None and _winner(out) == plain_json(params):
+            return
+        for name in WINNER_FILES:
+            (out / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise _cannot_use(out, error) from error
+
+
+def _winner(out: Path) -> Any:
+    try:
+        return json.loads((out / "best_params.json").read_text(encoding="utf-8"))["params"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
 def held_files(out: Path) -> list[str]:
     """Names of our files in `out`; a link counts by itself, wherever it points to: nothing is written through it."""
     return [name for name in OUTPUT_FILES if os.path.lexists(out / name)]
@@ -114,10 +144,11 @@ def write_sweep(out: Path, config: Mapping[str, Any]) -> None:
 def write_results(
     out: Path, table: pd.DataFrame, results: Mapping[str, Any], metric: str, shown: str
 ) -> None:
-    """``results.csv``, ``results.parquet`` and ``sweeping_results.txt``."""
+    """``results.csv``, ``results.parquet`` and ``sweeping_results.txt``; their statuses tell what was not run."""
+    statuses = table.sort_values("candidate")["status"].tolist()
     write_atomically(out / "results.csv", to_csv(table))
     write_atomically(out / "results.parquet", to_parquet(table))
-    write_atomically(out / "sweeping_results.txt", sweeping_results(results, metric, shown))
+    write_atomically(out / "sweeping_results.txt", sweeping_results(results, metric, shown, statuses))
 
 
 def write_model(

@@ -8,7 +8,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
+import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,6 +21,7 @@ from hptune.errors import InputDataError
 from hptune.features import raw_file_names
 from hptune.locks import held
 from hptune.observers import duration, transfer_progress
+from hptune.records import Existing
 from hptune.storage import (
     MIRROR_SECONDS,
     Mirror,
@@ -27,6 +30,7 @@ from hptune.storage import (
     RemoteFile,
     Store,
     cached_copies,
+    fetch,
     is_remote,
     needs_hadoop,
     open_store,
@@ -107,14 +111,22 @@ def local_copies(
 
 @contextmanager
 def output_directory(
-    config: SweepConfig, out: str, *, overwrite: bool, cache: Path, say: Say, hadoop: Opener | None = None
+    config: SweepConfig,
+    out: str,
+    *,
+    existing: Existing,
+    cache: Path,
+    say: Say,
+    hadoop: Opener | None = None,
 ) -> Iterator[Path]:
     """The prepared local directory for the outputs; where `out` is remote they are mirrored there from it.
+
+    A remote sweep that is to be resumed is brought here first. `existing` is as in `check_output`.
 
     Raises
     ------
     ConfigurationError
-        It holds a sweep already.
+        It holds a sweep already, or one that cannot be resumed.
     OutputInUseError
         Another process writes to it; for a remote place, another one on this machine.
     StorageError
@@ -125,29 +137,68 @@ def output_directory(
         with held(directory, out):
             from hptune.outputs import check_output, held_files
 
-            check_output(held_files(directory), out, overwrite=overwrite)
+            check_output(held_files(directory), out, existing)
             yield directory
         return
     store = open_store(out, hadoop=hadoop)
-    there = {file.name for file in store.files()}
+    there = store.files()
     staging = cache / "staging" / hashlib.sha256(store.uri.encode()).hexdigest()[:32]
     with held(staging, out):
-        from hptune.outputs import OUTPUT_FILES, check_output, clear_output
+        from hptune.outputs import OUTPUT_FILES, check_output
 
-        there &= set(OUTPUT_FILES)
-        check_output(there, out, overwrite=overwrite)
-        clear_output(staging)
-        yield from _mirrored(config, store, staging, there, say)
+        ours = [file for file in there if file.name in OUTPUT_FILES]
+        check_output([file.name for file in ours], out, existing)
+        mirror = Mirror(staging, store, OUTPUT_FILES)
+        if existing in ("resumed", "extended"):
+            mirror.adopt(_brought_back(store, ours, staging, say))
+        else:
+            _begin_there(config, mirror, staging, ours)
+        yield from _mirrored(store, mirror, staging, say)
 
 
-def _mirrored(config: SweepConfig, store: Store, staging: Path, there: set[str], say: Say) -> Iterator[Path]:
-    from hptune.outputs import OUTPUT_FILES, write_sweep
+def _begin_there(config: SweepConfig, mirror: Mirror, staging: Path, there: Sequence[RemoteFile]) -> None:
+    """The first file, so that a place which cannot be written to is known before the work; the old ones go."""
+    from hptune.outputs import clear_output, write_sweep
 
-    mirror = Mirror(staging, store, OUTPUT_FILES)
+    clear_output(staging)
+    mirror.adopt(file.name for file in there)
     write_sweep(staging, config.to_mapping())
-    mirror.send()  # now, so that a place which cannot be written to is known before the work
-    for name in there - {"sweep.yaml"}:
-        store.remove(name)
+    mirror.send()
+
+
+def _brought_back(store: Store, there: Sequence[RemoteFile], staging: Path, say: Say) -> list[str]:
+    """Fetch the place's files; returns the names of those that are now here as they are there.
+
+    A journal that goes on here where the place's ends is kept: a driver was killed before it could send the rest.
+    """
+    from hptune.outputs import JOURNAL, clear_output
+
+    names = [file.name for file in there]
+    with tempfile.TemporaryDirectory(prefix="fetched-", dir=staging.parent) as scratch:
+        fetched = Path(scratch)
+        if there:
+            fetch(store, fetched, there)
+        if _goes_on(staging / JOURNAL, fetched / JOURNAL):
+            say(f"{staging / JOURNAL} holds fits that {store.uri} does not have yet")
+            os.replace(staging / JOURNAL, fetched / JOURNAL)
+            names = [name for name in names if name != JOURNAL]
+        clear_output(staging)
+        for name in {*names, JOURNAL}:
+            if (fetched / name).exists():
+                os.replace(fetched / name, staging / name)
+    return names
+
+
+def _goes_on(here: Path, there: Path) -> bool:
+    """Whether a local journal begins with all of another one and has more."""
+    if here.is_symlink() or not here.is_file():
+        return False
+    mine = here.read_bytes()
+    theirs = there.read_bytes() if there.exists() else b""
+    return len(mine) > len(theirs) and mine.startswith(theirs)
+
+
+def _mirrored(store: Store, mirror: Mirror, staging: Path, say: Say) -> Iterator[Path]:
     say(f"outputs are mirrored to {store.uri} every {duration(MIRROR_SECONDS)} and at the end")
     mirror.start()
     try:

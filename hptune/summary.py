@@ -18,7 +18,7 @@ from rich.text import Text
 from hptune.plan import Plan
 from hptune.results import Cells
 
-__all__ = ["Savings", "SweepResult", "closing_lines", "ranking", "savings"]
+__all__ = ["Savings", "SweepResult", "closing_lines", "ranking", "savings", "stopped_lines"]
 
 _SHOWN_ROWS = 10
 
@@ -59,6 +59,8 @@ class SweepResult:
         Refitted on all training rows; None without refit.
     savings : Savings
         What sharing saved.
+    reused : int
+        Fold scores that were in the journal of earlier sessions.
     out : Path, optional
         Where the files are.
     load_model : str, optional
@@ -72,6 +74,7 @@ class SweepResult:
     best_score: float
     best_model: Any
     savings: Savings
+    reused: int = 0
     out: Path | None = None
     load_model: str | None = None
 
@@ -81,7 +84,7 @@ class SweepResult:
 
 def savings(plan: Plan, cells: Cells) -> Savings:
     """Compare the work that a plan's cells asked for with what was done."""
-    outcomes = [outcome for row in cells for outcome in row]
+    outcomes = [outcome for row in cells for outcome in row if outcome is not None]
     return Savings(
         cells=plan.n_cells,
         fits=len(plan.tasks),
@@ -124,8 +127,13 @@ def closing_lines(
     lines = [
         f"best: {dict(result.best_params)}",
         f"work shared {saved.factor:.1f}x: {saved.fits:,} fits instead of {saved.cells:,}{rounds}",
-        f"engine {engine}: {_many(slots, 'slot')}, {_many(threads, 'thread')} a fit",
     ]
+    if result.reused < saved.cells:
+        lines.append(f"engine {engine}: {_many(slots, 'slot')}, {_many(threads, 'thread')} a fit")
+    if result.reused:
+        lines.append(
+            f"{result.reused:,} of {saved.cells:,} fold scores were in the journal and not fitted again"
+        )
     if result.out is not None:
         lines.append(f"results in {shown}: results.csv has the whole table")
     if result.load_model is not None and "://" in shown:
@@ -133,6 +141,14 @@ def closing_lines(
     elif result.load_model is not None:
         lines.append(f"load the model: {result.load_model}")
     return "\n".join(lines)
+
+
+def stopped_lines(done: int, total: int, out: str, again: str) -> str:
+    """What a sweep that was stopped leaves, and the command that goes on with it."""
+    return (
+        f"stopped with {done:,} of {total:,} fold scores: {out} keeps them, and a table that is marked as partial\n"
+        f"go on with: {again}"
+    )
 
 
 def _many(number: int, noun: str) -> str:

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from hptune.errors import HptuneError, InputDataError, StorageError
@@ -71,6 +71,8 @@ def upload(
 class Mirror:
     """Sends what changes in a directory to a place, at intervals and once at the end.
 
+    What was there, or was sent, and is in the directory no longer is removed there.
+
     Parameters
     ----------
     directory : Path
@@ -91,6 +93,12 @@ class Mirror:
         self._sent: dict[str, str] = {}
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._rounds, name="mirror", daemon=True)
+
+    def adopt(self, names: Iterable[str]) -> None:
+        """Take files of the place for sent: they stay as they are until they change here."""
+        for name in names:
+            path = self._directory / name
+            self._sent[name] = digests(path)[0] if path.is_file() and not path.is_symlink() else ""
 
     def start(self) -> None:
         """Begin the rounds."""
@@ -122,6 +130,9 @@ class Mirror:
             path = self._directory / name
             if path.is_file() and not path.is_symlink():
                 self._send(path, name)
+            elif name in self._sent:
+                self._store.remove(name)
+                del self._sent[name]
 
     def _rounds(self) -> None:
         while not self._closing.wait(self._interval):
