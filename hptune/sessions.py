@@ -13,9 +13,10 @@ from typing import Any
 from hptune.errors import AllTrialsFailedError, HptuneError
 from hptune.interrupts import Stopped
 from hptune.journal import FORMAT, Journal
-from hptune.outputs import JOURNAL
+from hptune.outputs import JOURNAL, OUTPUT_FILES
 from hptune.records import clipped
 from hptune.resume import Agenda
+from hptune.storage import clear_scratch
 
 __all__ = ["open_session"]
 
@@ -50,6 +51,8 @@ def open_session(out: Path, agenda: Agenda, about: Mapping[str, Any]) -> Iterato
     }
     keep = None if agenda.kept is None else agenda.kept.end
     with Journal(out / JOURNAL, first, keep=keep) as journal:
+        with suppress(OSError):  # it is only in the way
+            clear_scratch(out, OUTPUT_FILES)
         try:
             yield journal
         except BaseException as error:
