@@ -14,12 +14,12 @@ from hptune._yaml import load_yaml
 from hptune.engine import BY_NAME as ENGINES
 from hptune.errors import ConfigurationError, did_you_mean
 from hptune.records import EarlyStopping
+from hptune.space import SearchSpace, parse_space
 
 __all__ = ["SHORT_KEYS", "DataConfig", "SweepConfig", "load_config", "parse_config", "with_values"]
 
 _FILE_BYTES = 1 << 20  # a sweep file larger than this is something else
 _NOT_YET = (
-    "constraints",
     "deterministic",
     "early_termination",
     "limits",
@@ -60,9 +60,10 @@ class SweepConfig:
     """A checked sweep file with every default filled in. Key names are the file's own."""
 
     data: DataConfig
-    search_space: Any
+    search_space: SearchSpace
     estimator: str
     estimator_params: Mapping[str, Any] = field(default_factory=dict)
+    constraints: tuple[str, ...] = ()
     name: str = "sweep"
     primary_metric: str | None = None
     metrics: tuple[str, ...] = ()
@@ -82,7 +83,8 @@ class SweepConfig:
             "name": self.name,
             "data": data,
             "estimator": {"class": self.estimator, "params": dict(self.estimator_params)},
-            "search_space": self.search_space,
+            "search_space": self.search_space.written(),
+            "constraints": list(self.constraints),
             "sampling_algorithm": "grid",
             "objective": {"primary_metric": self.primary_metric, "goal": "maximize"},
             "metrics": list(self.metrics),
@@ -155,8 +157,8 @@ def parse_config(raw: Mapping[str, Any], overrides: Iterable[str] = ()) -> Sweep
     _check_sampling(merged.get("sampling_algorithm", "grid"))
     given = {name: merged[name] for name in _PLAIN if merged.get(name) is not None}
     _check_types(given)
-    if "metrics" in given:
-        given["metrics"] = tuple(given["metrics"])
+    for name in given.keys() & {"constraints", "metrics"}:
+        given[name] = tuple(given[name])
     given["cv"] = _cv(given.get("cv", 5), given.get("seed", 0))
     if "spark" in given:
         given["spark"] = _spark_settings(given["spark"])
@@ -196,6 +198,7 @@ def with_values(raw: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, 
 
 _PLAIN: Mapping[str, tuple[type, ...]] = {
     "name": (str,),
+    "constraints": (list, tuple),
     "metrics": (list, tuple),
     "cv": (int, dict),
     "refit": (bool, str),
@@ -262,6 +265,10 @@ def _check_types(given: Mapping[str, Any]) -> None:
             )
     if not all(isinstance(metric, str) for metric in given.get("metrics", ())):
         raise ConfigurationError("metrics must be scorers' names", "as in metrics: [r2]")
+    if not all(isinstance(name, str) and ":" in name for name in given.get("constraints", ())):
+        raise ConfigurationError(
+            "constraints must be functions' names", "as in constraints: [module:function]"
+        )
     if given.get("engine", "spark") not in ENGINES:
         mend = did_you_mean(given["engine"], ENGINES, f"the engines are {', '.join(ENGINES)}")
         raise ConfigurationError(f"unknown engine {given['engine']!r}", mend)
@@ -319,11 +326,11 @@ def _estimator(value: Any) -> tuple[str, dict[str, Any]]:
     return given["class"], dict(params)
 
 
-def _search_space(value: Any) -> Any:
+def _search_space(value: Any) -> SearchSpace:
     grids = value if isinstance(value, list) else [value]
     if not all(isinstance(grid, Mapping) for grid in grids):
         raise ConfigurationError("search_space must be a map or a list of maps", _HOW_TO_GIVE["search_space"])
-    return value
+    return parse_space(value)
 
 
 def _cv(value: Any, seed: int) -> Any:
