@@ -424,8 +424,10 @@ def test_nothing_is_written_through_a_planted_link(
         (out / name).symlink_to(target)
     assert cli("--out", "out") == 2
     assert "holds a sweep already" in one_line(capsys)
+    (out / ".results.csv.abcdefgh.tmp").write_text("of a killed run")
     assert cli("--out", "out", "--overwrite", "-q") == 0
     assert not target.exists()
+    assert not list(out.glob("*.tmp")) and not list(out.glob(".*.tmp"))
 
 
 def test_an_output_file_that_is_a_directory_is_one_line(

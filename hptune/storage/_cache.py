@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -22,6 +23,7 @@ __all__ = ["CACHE_BYTES", "cached_copies", "default_cache", "evict", "exclusive"
 _log = logging.getLogger(__name__)
 
 CACHE_BYTES = 50 << 30
+_KEY = re.compile("[0-9a-f]{32}")  # nothing else is removed from a directory that a user may have named
 
 
 def default_cache() -> Path:
@@ -76,7 +78,8 @@ def exclusive(directory: Path, *, option: str = "--out") -> Iterator[None]:
 
 def evict(home: Path, limit: int) -> list[Path]:
     """Remove directories of copies, oldest use first, until `home` holds at most `limit` bytes; none in use."""
-    entries = sorted((path for path in home.iterdir() if path.is_dir()), key=_last_use)
+    ours = (path for path in home.iterdir() if _KEY.fullmatch(path.name) and path.is_dir())
+    entries = sorted(ours, key=_last_use)
     sizes = {path: _bytes_of(path) for path in entries}
     total = sum(sizes.values())
     gone = []
