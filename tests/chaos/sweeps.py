@@ -138,6 +138,10 @@ class Run:
         mine = psutil.Process(self.process.pid)
         return next((p for p in mine.children(recursive=True) if p in self.processes.drivers()), mine)
 
+    @property
+    def ended(self) -> bool:
+        return self.process.poll() is not None
+
     def send(self, number: int) -> None:
         os.kill(self.process.pid, number)
 
@@ -152,7 +156,7 @@ class Run:
     def wait_for_outcomes(self, number: int) -> None:
         """Until so many fits are in the journal, or the process has ended."""
         wait_until(
-            lambda: len(journal_outcomes(self.out)) >= number or self.process.poll() is not None,
+            lambda: len(journal_outcomes(self.out)) >= number or self.ended,
             what=f"{number} fits",
         )
 
@@ -177,7 +181,7 @@ def _ended(process: Any) -> tuple[int] | None:
 class Home:
     """A directory in which a test's sweeps run, and the mark of their processes."""
 
-    def __init__(self, directory: Path, data: Path, warm: Warm) -> None:
+    def __init__(self, directory: Path, data: Path, warm: Warm | None) -> None:
         self.directory = directory
         self.data = data
         self.processes = Processes(f"{directory}")
@@ -247,6 +251,7 @@ class Home:
 
     def _forked(self, argv: list[str], environment: dict[str, str], out: str) -> Run:
         streams = self._streams()
+        assert self._warm is not None
         process = self._warm.start(
             argv, cwd=self.directory, output=streams[0], errors=streams[1], env=environment
         )
