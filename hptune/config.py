@@ -14,13 +14,12 @@ from hptune._yaml import load_yaml
 from hptune.engine import BY_NAME as ENGINES
 from hptune.errors import ConfigurationError, did_you_mean
 from hptune.records import EarlyStopping
-from hptune.splits import seeded
+from hptune.space import SearchSpace, parse_space
 
-__all__ = ["DataConfig", "SweepConfig", "load_config", "parse_config"]
+__all__ = ["SHORT_KEYS", "DataConfig", "SweepConfig", "load_config", "parse_config", "with_values"]
 
 _FILE_BYTES = 1 << 20  # a sweep file larger than this is something else
 _NOT_YET = (
-    "constraints",
     "deterministic",
     "early_termination",
     "limits",
@@ -35,6 +34,8 @@ _DATA_CHOICES = {
 _ESTIMATOR_KEYS = ("class", "params")
 _EARLY_STOPPING_KEYS = ("rounds", "validation_fraction")
 _OBJECTIVE_KEYS = ("primary_metric", "goal")
+SHORT_KEYS = {name: f"data.{name}" for name in _DATA_NAMES} | {"scoring": "objective.primary_metric"}
+"""What the command line's flags are called, and ``run_sweep``'s keywords may be, in the sweep file."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,10 @@ class SweepConfig:
     """A checked sweep file with every default filled in. Key names are the file's own."""
 
     data: DataConfig
-    search_space: Any
+    search_space: SearchSpace
     estimator: str
     estimator_params: Mapping[str, Any] = field(default_factory=dict)
+    constraints: tuple[str, ...] = ()
     name: str = "sweep"
     primary_metric: str | None = None
     metrics: tuple[str, ...] = ()
@@ -81,7 +83,8 @@ class SweepConfig:
             "name": self.name,
             "data": data,
             "estimator": {"class": self.estimator, "params": dict(self.estimator_params)},
-            "search_space": self.search_space,
+            "search_space": self.search_space.written(),
+            "constraints": list(self.constraints),
             "sampling_algorithm": "grid",
             "objective": {"primary_metric": self.primary_metric, "goal": "maximize"},
             "metrics": list(self.metrics),
@@ -154,9 +157,9 @@ def parse_config(raw: Mapping[str, Any], overrides: Iterable[str] = ()) -> Sweep
     _check_sampling(merged.get("sampling_algorithm", "grid"))
     given = {name: merged[name] for name in _PLAIN if merged.get(name) is not None}
     _check_types(given)
-    if "metrics" in given:
-        given["metrics"] = tuple(given["metrics"])
-    given["cv"] = seeded(given.get("cv", 5), given.get("seed", 0))
+    for name in given.keys() & {"constraints", "metrics"}:
+        given[name] = tuple(given[name])
+    given["cv"] = _cv(given.get("cv", 5), given.get("seed", 0))
     if "spark" in given:
         given["spark"] = _spark_settings(given["spark"])
     estimator, params = _estimator(_required(merged, "estimator"))
@@ -171,8 +174,31 @@ def parse_config(raw: Mapping[str, Any], overrides: Iterable[str] = ()) -> Sweep
     )
 
 
+def with_values(raw: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """A sweep file's content with `values` under their keys, which are dotted or of `SHORT_KEYS`.
+
+    Raises
+    ------
+    ConfigurationError
+        A key leads through what is no map.
+
+    Examples
+    --------
+    >>> with_values({"data": "rows.csv"}, {"target": "price", "search_space.max_depth": [3, 4]})
+    {'data': {'path': 'rows.csv', 'target': 'price'}, 'search_space': {'max_depth': [3, 4]}}
+    """
+    changed = dict(raw)
+    for name, value in values.items():
+        key = SHORT_KEYS.get(name, name)
+        if key == "data" and isinstance(value, str) and isinstance(changed.get("data"), Mapping):
+            key = "data.path"  # the other keys of data stay
+        changed = _with_value(changed, key.split("."), value, name)
+    return changed
+
+
 _PLAIN: Mapping[str, tuple[type, ...]] = {
     "name": (str,),
+    "constraints": (list, tuple),
     "metrics": (list, tuple),
     "cv": (int, dict),
     "refit": (bool, str),
@@ -201,19 +227,25 @@ def _overridden(raw: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]
             value = load_yaml(text)
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"--set {override} is no YAML value", "quote what is text") from error
-        raw = _with_value(raw, key.split("."), value, key)
+        raw = _with_value(raw, key.split("."), value, f"--set {key}")
     return raw
 
 
-def _with_value(node: Any, path: Sequence[str], value: Any, key: str) -> dict[str, Any]:
-    short_for = {"data": "path", "estimator": "class"}.get(key.split(".")[0])
-    if isinstance(node, str) and short_for:
-        node = {short_for: node}
+def _with_value(node: Any, path: Sequence[str], value: Any, shown: str) -> dict[str, Any]:
     if not isinstance(node, (dict, type(None))):
-        raise ConfigurationError(f"--set {key}: there is no such key", "name a key of the sweep file")
+        raise ConfigurationError(f"{shown}: there is no such key", "name a key of the sweep file")
     changed: dict[str, Any] = dict(node or {})
-    changed[path[0]] = value if len(path) == 1 else _with_value(changed.get(path[0]), path[1:], value, key)
+    first, *rest = path
+    changed[first] = (
+        value if not rest else _with_value(_as_map(first, changed.get(first)), rest, value, shown)
+    )
     return changed
+
+
+def _as_map(key: str, value: Any) -> Any:
+    """The value; where it is the text that stands for a map, the map."""
+    short_for = {"data": "path", "estimator": "class"}.get(key)
+    return {short_for: value} if short_for and isinstance(value, str) else value
 
 
 def _check_keys(prefix: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
@@ -233,6 +265,10 @@ def _check_types(given: Mapping[str, Any]) -> None:
             )
     if not all(isinstance(metric, str) for metric in given.get("metrics", ())):
         raise ConfigurationError("metrics must be scorers' names", "as in metrics: [r2]")
+    if not all(isinstance(name, str) and ":" in name for name in given.get("constraints", ())):
+        raise ConfigurationError(
+            "constraints must be functions' names", "as in constraints: [module:function]"
+        )
     if given.get("engine", "spark") not in ENGINES:
         mend = did_you_mean(given["engine"], ENGINES, f"the engines are {', '.join(ENGINES)}")
         raise ConfigurationError(f"unknown engine {given['engine']!r}", mend)
@@ -290,11 +326,19 @@ def _estimator(value: Any) -> tuple[str, dict[str, Any]]:
     return given["class"], dict(params)
 
 
-def _search_space(value: Any) -> Any:
+def _search_space(value: Any) -> SearchSpace:
     grids = value if isinstance(value, list) else [value]
     if not all(isinstance(grid, Mapping) for grid in grids):
         raise ConfigurationError("search_space must be a map or a list of maps", _HOW_TO_GIVE["search_space"])
-    return value
+    return parse_space(value)
+
+
+def _cv(value: Any, seed: int) -> Any:
+    if not isinstance(value, Mapping) or value.get("random_state") is not None:
+        return value
+    from hptune.splits import seeded  # scikit-learn knows which splitters draw, and is slow to import
+
+    return seeded(value, seed)
 
 
 def _check_sampling(value: Any) -> None:

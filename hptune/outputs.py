@@ -18,7 +18,7 @@ from hptune.errors import ConfigurationError, OutputError
 from hptune.fitters import SavedModel
 from hptune.matrix import FeatureMatrix
 from hptune.results import sweeping_results, to_csv, to_parquet
-from hptune.storage import make_private_directory, write_atomically
+from hptune.storage import clear_scratch, make_private_directory, write_atomically
 
 __all__ = [
     "OUTPUT_FILES",
@@ -73,7 +73,7 @@ def prepare_output(out: Path, *, overwrite: bool) -> None:
 
 
 def clear_output(out: Path) -> None:
-    """Remove the files of the sweep before; files that hptune does not write stay.
+    """Remove the files of the sweep before, half-written ones too; files that hptune does not write stay.
 
     Raises
     ------
@@ -83,6 +83,7 @@ def clear_output(out: Path) -> None:
     try:
         for path in _held(out):
             path.unlink()
+        clear_scratch(out, OUTPUT_FILES)
     except OSError as error:
         raise _cannot_use(out, error) from error
 

@@ -142,7 +142,7 @@ def output_directory(
 @contextmanager
 def _alone(staging: Path, out: str) -> Iterator[None]:
     try:
-        with exclusive(staging):
+        with exclusive(staging, option="--cache"):
             yield
     except BlockingIOError:
         raise OutputInUseError(

@@ -25,7 +25,7 @@ from hptune.fitters import (
     stopping_early,
     warn_of_capped_threads,
 )
-from hptune.journal import Journal
+from hptune.journal import FORMAT, Journal
 from hptune.matrix import FeatureMatrix
 from hptune.observers import Observer
 from hptune.outputs import (
@@ -186,7 +186,7 @@ def _outcomes(
         with _journal(sweep, out) as journal, closing(engine.run(plan.tasks, work, description)) as stream:
             for outcome in stream:
                 if journal is not None:
-                    journal.append(outcome)
+                    journal.append([(None, outcome)])
                 for observer in observers:
                     observer.on_outcome(outcome)
                 yield outcome
@@ -229,6 +229,8 @@ def _journal(sweep: Sweep, out: Path | None) -> Iterator[Journal | None]:
         return
     write_sweep(out, sweep.config)
     header = {
+        "record": "header",
+        "format": FORMAT,
         "name": sweep.name,
         "matrix": sweep.train.fingerprint,
         "config": plain_json(sweep.config),

@@ -360,12 +360,41 @@ def test_an_output_that_is_a_file_is_one_line(
     assert (tmp_path / "out").read_text() == "mine"
 
 
+@pytest.mark.parametrize("verb", ["features", "sweep"])
+def test_a_cache_that_cannot_be_written_is_one_line(
+    verb: str, cli: Callable[..., int], work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocked = str(tmp_path / "sweep.yaml" / "cache")
+    features = ["features", "--data", str(work / "raw"), "--features", "small", "--cache", blocked]
+    assert (main(features) if verb == "features" else cli("--cache", blocked)) == 7
+    assert "cannot keep feature matrices in" in (line := one_line(capsys))
+    assert line.endswith("choose another with --cache")
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (["sample", "raw", "--scale", "-1"], 2),
+        (["features", "--data", "nowhere"], 3),
+        (["explain", "nowhere"], 2),
+        (["fetch", "nowhere", "copies"], 4),
+        (["upload", "nowhere", "place"], 3),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_every_command_can_be_verbose(
+    command: list[str], code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([*command, "--verbose"]) == code
+
+
 @pytest.mark.parametrize("out", ["/proc/nowhere", "o" * 300])
 def test_an_output_that_cannot_be_made_is_one_line(
     out: str, cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli("--out", out) == 7
-    assert "output directory" in one_line(capsys)
+    assert one_line(capsys).endswith("choose another with --out")
 
 
 def test_nothing_is_written_through_a_planted_link(
@@ -377,8 +406,10 @@ def test_nothing_is_written_through_a_planted_link(
         (out / name).symlink_to(target)
     assert cli("--out", "out") == 2
     assert "holds a sweep already" in one_line(capsys)
+    (out / ".results.csv.abcdefgh.tmp").write_text("of a killed run")
     assert cli("--out", "out", "--overwrite", "-q") == 0
     assert not target.exists()
+    assert not list(out.glob("*.tmp")) and not list(out.glob(".*.tmp"))
 
 
 def test_an_output_file_that_is_a_directory_is_one_line(

@@ -22,7 +22,13 @@ from hptune.storage._base import (
 from hptune.storage._cache import cached_copies, default_cache, evict, exclusive
 from hptune.storage._credentials import refuse_secrets, take_credentials, texts_of
 from hptune.storage._fetch import Fetched, fetch
-from hptune.storage._local import make_private_directory, open_local, write_atomically
+from hptune.storage._local import (
+    clear_scratch,
+    make_private_directory,
+    open_local,
+    sync_directory,
+    write_atomically,
+)
 from hptune.storage._upload import MIRROR_SECONDS, Mirror, upload
 
 __all__ = [
@@ -40,6 +46,7 @@ __all__ = [
     "Store",
     "cached_copies",
     "checked_name",
+    "clear_scratch",
     "default_cache",
     "evict",
     "exclusive",
@@ -51,6 +58,7 @@ __all__ = [
     "refuse_query",
     "refuse_secrets",
     "scheme_of",
+    "sync_directory",
     "take_credentials",
     "texts_of",
     "upload",
