@@ -197,6 +197,7 @@ class Home:
         env: Mapping[str, str] | None = None,
         how: str = "python",
         verb: str = "sweep",
+        module: str = "hptune.cli",
     ) -> Run:
         """Start ``hptune sweep`` on a sweep file.
 
@@ -204,6 +205,10 @@ class Home:
         ----------
         how : {"python", "warm", "submit"}
             As a process of its own, forked from one that has everything loaded, or by spark-submit.
+        verb : str
+            Another command than ``sweep``.
+        module : str
+            What stands for the command line, where the driver itself is to go wrong.
         """
         words = [*arguments]
         if config is not None:
@@ -213,7 +218,7 @@ class Home:
         environment = environment_of(self.processes.mark, env or {})
         if how == "warm":
             return self._forked([verb, *words], environment, out)
-        python = [sys.executable, "-m", "hptune.cli", verb]
+        python = [sys.executable, "-m", module, verb]
         submit = [spark_program("spark-submit"), str(ROOT / "jobs" / "distributed_sweep.py")]
         return self._popen([*(submit if how == "submit" else python), *words], environment, out)
 
