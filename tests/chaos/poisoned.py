@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
+from pyspark import TaskContext
+
 from hptune.cli import main
-from hptune.engine._stream import OutcomeStream
+from hptune.engine._stream import Channel, Update
 
 __all__: list[str] = []
 
-_update = OutcomeStream.addInPlace
+_update = Channel.addInPlace
 _raised: list[bool] = []
 
 
-def _poisoned(self: OutcomeStream, value1: list[bytes], value2: list[bytes]) -> list[bytes]:
-    if os.getpid() == self.driver and not _raised:
+def _poisoned(self: Channel, value1: list[Update], value2: list[Update]) -> list[Update]:
+    if TaskContext.get() is None and not _raised:
         _raised.append(True)
         raise RuntimeError("poison")
     return _update(self, value1, value2)
 
 
 if __name__ == "__main__":
-    OutcomeStream.addInPlace = _poisoned  # type: ignore[method-assign]
+    Channel.addInPlace = _poisoned  # type: ignore[method-assign]
     code = main()
     print(f"poisoned {len(_raised)} times")
     sys.exit(code)

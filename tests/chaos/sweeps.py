@@ -212,7 +212,7 @@ class Home:
         """
         words = [*arguments]
         if config is not None:
-            words = ["--config", str(self._written(config)), "--out", str(self.directory / out), *arguments]
+            words = ["--config", str(self.written(config)), "--out", str(self.directory / out), *arguments]
         if verb == "sweep":
             words += ["--cache", str(self.directory / "cache")]
         environment = environment_of(self.processes.mark, env or {})
@@ -230,7 +230,8 @@ class Home:
         """Run it to its end, forked from the warm process."""
         return self.sweep(config, *arguments, how="warm", **options)
 
-    def _written(self, config: Mapping[str, Any]) -> Path:
+    def written(self, config: Mapping[str, Any]) -> Path:
+        """The sweep file on disk."""
         self._files += 1
         path = self.directory / f"sweep{self._files}.yaml"
         path.write_text(yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
