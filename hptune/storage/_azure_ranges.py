@@ -33,6 +33,7 @@ __all__ = ["RangeReader"]
 
 _BLOCK = 128 << 10
 _SLOWEST = 1 << 10
+_AT_WORK = 256 << 10
 _VERSION = "2021-12-02"
 _SCOPE = "https://storage.azure.com/.default"
 _LIFE = timedelta(hours=24)
@@ -153,20 +154,22 @@ class RangeReader:
 
 
 class _Pace:
-    """Counts bytes that drip, fewer than `_SLOWEST` a second, as silence."""
+    """Tells that the place is at work, and counts bytes that drip as silence: fewer than `_SLOWEST` a second."""
 
     def __init__(self, retrier: Retrier) -> None:
         self._retrier = retrier
-        self._since, self._before = time.monotonic(), 0
+        self._since, self._before, self._told = time.monotonic(), 0, 0
 
     def check(self, here: int) -> None:
         """Called whenever bytes have come, with how many are here."""
+        if here - self._told >= _AT_WORK:
+            self._retrier.heard()
+            self._told = here
         seconds = time.monotonic() - self._since
         if seconds < self._retrier.patience.silence:
             return
         if here - self._before < _SLOWEST * seconds:
             raise PassingError(f"{here - self._before} bytes came in {seconds:.0f} s", answered=True)
-        self._retrier.heard()
         self._since, self._before = time.monotonic(), here
 
 

@@ -40,7 +40,7 @@ ByteProgress: TypeAlias = Callable[[str, int, int], None]
 
 _NAME_BYTES = 240  # file systems take 255, of which unfinished copies need some
 _LONGEST_WAIT = 5.0
-_MOST_TRIES = 30  # of something that fails again and again while all else goes well
+_MOST_TRIES = 20  # of something that fails again and again while all else goes well
 
 
 class PassingError(Exception):
