@@ -32,6 +32,7 @@ _log = logging.getLogger(__name__)
 Bundle: TypeAlias = tuple[FitTask, ...]
 
 _JOB_PROPERTIES = ("spark.jobGroup.id", "spark.job.description", "spark.job.interruptOnCancel")
+_ABORTED = "Spark aborted a job; the fits that it did not end run again"
 _CANCEL_AGAIN_SECONDS = 0.5
 BROADCAST_BYTES = 256 << 20  # up to here a private copy in each worker is cheaper than a file on each host
 
@@ -206,6 +207,7 @@ class _Run:
         if done.error is not None:
             if has_ended(self.sc):
                 raise done.error
+            _log.warning(_ABORTED, exc_info=done.error)
             self.aborted |= not done.suspects
 
     def _rescued(self, missing: dict[int, FitTask]) -> Iterator[Outcome]:
@@ -244,7 +246,6 @@ class _Run:
             suspects = self._rdd(bundles).mapPartitions(fit).collect()
             self.stream.queue.put(_Done(suspects))
         except Exception as error:  # an aborted job: what is missing is counted and runs again
-            _log.exception("the Spark job was aborted")
             alone = bundles[0] if len(bundles) == 1 else ()
             self.stream.queue.put(_Done([task.id for task in alone], error))
 
@@ -264,7 +265,7 @@ class _Run:
         except Exception:  # the job was aborted: none of its outcomes is known
             if has_ended(self.sc):
                 raise
-            _log.exception("the Spark job was aborted")
+            _log.warning(_ABORTED, exc_info=True)
             return []
         finally:
             with unless_ended(self.sc):
