@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from hptune import __version__, commands
+from hptune.commands import say as _say
 from hptune.config import SHORT_KEYS, SweepConfig, load_config, parse_config, with_values
 from hptune.engine import BY_NAME as ENGINES
 from hptune.errors import ConfigurationError, HptuneError
-from hptune.records import Existing
 from hptune.storage import default_cache, refuse_secrets, take_credentials, texts_of
 
 __all__ = ["main", "sweep_main"]
@@ -127,10 +127,6 @@ def _stop(number: int, frame: object) -> None:
     raise _Terminated
 
 
-def _say(line: str) -> None:
-    print(f"hptune: {line}", file=sys.stderr, flush=True)
-
-
 def _add_sample(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", type=Path, metavar="DIR", help="where the files go")
     parser.add_argument("--scale", type=float, default=0.02, help="share of the full data (default 0.02)")
@@ -142,7 +138,7 @@ def _add_sample(parser: argparse.ArgumentParser) -> None:
 
 def _add_features(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, metavar="URI", help="the raw files")
-    parser.add_argument("--cache", type=Path, default=None, metavar="DIR", help="where matrices are kept")
+    _add_cache(parser)
     parser.add_argument("--features", default="all", help="all, small or a block's name (default all)")
     parser.add_argument("--encoding", default="fraction", help="fraction or indicator (default fraction)")
     _add_verbose(parser)
@@ -155,7 +151,7 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--test", metavar="URI", help="rows to predict with the winner")
     for role, help_text in _ROLES.items():
         parser.add_argument(f"--{role}", metavar="COL", help=help_text)
-    parser.add_argument("--cache", type=Path, default=None, metavar="DIR", help="where matrices are kept")
+    _add_cache(parser)
     parser.add_argument("--estimator", metavar="NAME", help="package.Class or package.module:function")
     parser.add_argument("--scoring", metavar="NAME", help="the scorer that ranks")
     parser.add_argument("--cv", type=int, metavar="N", help="number of folds")
@@ -177,20 +173,12 @@ def _sweep(arguments: argparse.Namespace) -> None:
         _config(arguments),
         arguments.cache or default_cache(),
         say,
-        existing=_existing(arguments),
+        existing=commands.existing_sweep(
+            overwrite=arguments.overwrite, resume=arguments.resume, extend=arguments.extend
+        ),
         again=functools.partial(_resuming, arguments.given),
         quiet=arguments.quiet,
     )
-
-
-def _existing(arguments: argparse.Namespace) -> Existing:
-    if arguments.extend and not arguments.resume:
-        raise ConfigurationError("--extend goes with --resume", "add --resume")
-    if arguments.resume and arguments.overwrite:
-        raise ConfigurationError("--resume keeps what --overwrite removes", "give one of them")
-    if arguments.resume:
-        return "extended" if arguments.extend else "resumed"
-    return "replaced" if arguments.overwrite else "refused"
 
 
 def _resuming(given: Sequence[str], out: str) -> str:
@@ -228,12 +216,18 @@ def _add_upload(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=lambda given: commands.upload_files(given, _say))
 
 
+def _add_cache(parser: argparse.ArgumentParser) -> None:
+    help_text = "where matrices and copies of remote files are kept (default ~/.cache/hptune)"
+    parser.add_argument("--cache", type=Path, default=None, metavar="DIR", help=help_text)
+
+
 def _add_verbose(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-v", "--verbose", action="store_true", help="show what is logged, tracebacks too")
 
 
 def _add_explain(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("out", type=Path, metavar="OUT", help="the directory of a finished sweep")
+    parser.add_argument("out", metavar="OUT", help="the directory of a finished sweep: a path, az://...")
+    _add_cache(parser)
     parser.add_argument("--engine", choices=sorted(ENGINES), help="where fits run (default: as in the sweep)")
     _add_verbose(parser)
     parser.set_defaults(run=lambda given: commands.explain(given, _say))

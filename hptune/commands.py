@@ -7,12 +7,13 @@ an address or a key is told before.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hptune.config import SweepConfig
 from hptune.engine import BY_NAME as ENGINES
@@ -20,13 +21,14 @@ from hptune.engine import Engine, SerialEngine, hadoop_opener
 from hptune.errors import AllTrialsFailedError, ConfigurationError, InputDataError
 from hptune.observers import Observer, Tally, duration, progress_observer, transfer_progress
 from hptune.records import Existing
-from hptune.storage import Store, default_cache, fetch, open_store, upload
+from hptune.storage import Store, default_cache, fetch, is_remote, open_store, upload
 
 if TYPE_CHECKING:
     from hptune.resume import Agenda
+    from hptune.summary import SweepResult
     from hptune.sweep import Sweep
 
-__all__ = ["explain", "features", "fetch_files", "sample", "sweep", "upload_files"]
+__all__ = ["existing_sweep", "explain", "features", "fetch_files", "sample", "say", "sweep", "upload_files"]
 
 Say = Callable[[str], None]
 
@@ -57,6 +59,11 @@ def features(arguments: argparse.Namespace, say: Say) -> None:
     say(f"{rows} training rows and {tests} test rows, {columns} columns")
 
 
+def say(line: str) -> None:
+    """Tell what is being done, on standard error."""
+    print(f"hptune: {line}", file=sys.stderr, flush=True)
+
+
 def sweep(
     config: SweepConfig,
     cache: Path,
@@ -65,11 +72,12 @@ def sweep(
     existing: Existing,
     again: Callable[[str], str],
     quiet: bool,
-) -> None:
+    show: Say = print,
+) -> SweepResult:
     """``hptune sweep``: inputs brought here, everything checked, then the engine, then the fits.
 
-    Of a sweep that `config.out` holds becomes what `existing` says. `again` makes the command that resumes from
-    the output directory's name.
+    Of a sweep that `config.out` holds becomes what `existing` says. `again` makes the command that resumes, from
+    the output directory's name. `say` gets what is being done, `show` what was found.
     """
     from hptune.formats import check_data
     from hptune.remote import local_inputs, output_directory
@@ -84,7 +92,7 @@ def sweep(
         check_data(local.data)
         out = config.out or f"runs/{config.name}-{time.strftime('%Y%m%d-%H%M%S')}"
         directory = stack.enter_context(
-            output_directory(config, out, existing=existing, cache=cache, say=say, hadoop=opener)
+            output_directory(out, existing=existing, cache=cache, say=say, hadoop=opener)
         )
         from hptune.build import build_sweep
         from hptune.outputs import clear_output
@@ -99,7 +107,28 @@ def sweep(
             engine, seconds = _started(config, stack)
         if not resume:
             clear_output(directory)
-        _run_and_report(built, todo, engine, directory, out, seconds, again=again, quiet=quiet)
+        run = _Run(
+            built, todo, engine or SerialEngine(), directory, out
+        )  # without tasks the engine does nothing
+        result = _run_and_report(run, seconds, again=again, quiet=quiet, show=show)
+    return replace(result, out=out, load_model=None) if is_remote(out) else result
+
+
+def existing_sweep(*, overwrite: bool, resume: bool, extend: bool) -> Existing:
+    """What becomes of a sweep that the output directory holds already.
+
+    Raises
+    ------
+    ConfigurationError
+        The options contradict each other.
+    """
+    if extend and not resume:
+        raise ConfigurationError("--extend goes with --resume", "add --resume")
+    if resume and overwrite:
+        raise ConfigurationError("--resume keeps what --overwrite removes", "give one of them")
+    if resume:
+        return "extended" if extend else "resumed"
+    return "replaced" if overwrite else "refused"
 
 
 def fetch_files(arguments: argparse.Namespace, say: Say) -> None:
@@ -123,7 +152,8 @@ def explain(arguments: argparse.Namespace, say: Say) -> None:
     """``hptune explain``: importances and learning curve of a sweep's winner."""
     from hptune.explain import explain as explained
 
-    print(explained(arguments.out, engine=arguments.engine, say=say))
+    places = {"cache": arguments.cache, "hadoop": hadoop_opener({})}
+    print(explained(arguments.out, engine=arguments.engine, say=say, **places))
 
 
 def _early_engine(config: SweepConfig, stack: ExitStack, say: Say) -> tuple[Engine | None, float]:
@@ -154,36 +184,37 @@ def _work_ahead(built: Sweep, todo: Agenda, engine: str) -> str:
     return f"{size}, {cells}{done}; starting the {engine} engine"
 
 
+class _Run(NamedTuple):
+    """A sweep, what is left to do of it, and where."""
+
+    sweep: Sweep
+    agenda: Agenda
+    engine: Engine
+    directory: Path
+    out: str
+
+
 def _run_and_report(
-    built: Sweep,
-    todo: Agenda,
-    engine: Engine | None,
-    directory: Path,
-    out: str,
-    seconds: float,
-    *,
-    again: Callable[[str], str],
-    quiet: bool,
-) -> None:
+    run: _Run, seconds: float, *, again: Callable[[str], str], quiet: bool, show: Say
+) -> SweepResult:
     from hptune.summary import closing_lines, ranking, stopped_lines
     from hptune.sweep import carry_out
 
     started, tally = time.monotonic(), Tally()
-    observers: list[Observer] = [tally] if quiet else [tally, progress_observer(built.ranking_metric)]
-    engine = engine or SerialEngine()  # nothing is left for it to do
+    observers: list[Observer] = [tally] if quiet else [tally, progress_observer(run.sweep.ranking_metric)]
     try:
-        result = carry_out(built, todo, engine, out=directory, observers=observers)
+        result = carry_out(run.sweep, run.agenda, run.engine, out=run.directory, observers=observers)
     except AllTrialsFailedError:
         raise
     except BaseException:
         if tally.total:
             with suppress(BrokenPipeError):
-                print(stopped_lines(tally.done, tally.total, out, again(out)), flush=True)
+                show(stopped_lines(tally.done, tally.total, run.out, again(run.out)))
         raise
-    slots, threads = engine.slots, engine.threads(len(todo.tasks))
-    print(ranking(result, built.ranking_metric, built.shown_metric))
-    print(closing_lines(result, slots=slots, threads=threads, engine=engine.name, out=out))
-    print(f"engine started in {duration(seconds)}, sweep took {duration(time.monotonic() - started)}")
+    show(ranking(result))
+    show(closing_lines(result, run.engine, out=run.out))
+    show(f"engine started in {duration(seconds)}, sweep took {duration(time.monotonic() - started)}")
+    return result
 
 
 def _opened(uri: str) -> Store:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
 import os
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -22,28 +24,39 @@ from hptune.results import sweeping_results, to_csv, to_parquet
 from hptune.storage import clear_scratch, write_atomically
 
 __all__ = [
+    "JOURNAL",
     "OUTPUT_FILES",
+    "RESULTS",
+    "SWEEP",
+    "WINNER",
     "WINNER_FILES",
+    "Winner",
     "check_output",
     "clear_output",
     "clear_winner",
     "held_files",
+    "log_to",
     "plain_json",
+    "read_winner",
     "write_model",
     "write_predictions",
     "write_results",
     "write_sweep",
+    "write_winner",
 ]
 
 JOURNAL = "journal.jsonl"
 LOG = "hptune.log"
+RESULTS = "results.parquet"
+SWEEP = "sweep.yaml"
+WINNER = "best_params.json"
 OUTPUT_FILES = (
-    "sweep.yaml",
+    SWEEP,
     JOURNAL,
     "results.csv",
-    "results.parquet",
+    RESULTS,
     "sweeping_results.txt",
-    "best_params.json",
+    WINNER,
     "model.ubj",
     "model.skops",
     "predictions.csv",
@@ -51,7 +64,7 @@ OUTPUT_FILES = (
     "learning_curve.csv",
     LOG,
 )
-WINNER_FILES = OUTPUT_FILES[OUTPUT_FILES.index("best_params.json") : -1]
+WINNER_FILES = OUTPUT_FILES[OUTPUT_FILES.index(WINNER) : -1]
 
 
 def check_output(held: Collection[str], shown: str, existing: Existing) -> None:
@@ -99,8 +112,8 @@ def clear_output(out: Path) -> None:
         raise _cannot_use(out, error) from error
 
 
-def clear_winner(out: Path, params: Mapping[str, Any] | None = None) -> None:
-    """Remove the files of a winner that is one no longer; those of `params` stay.
+def clear_winner(out: Path, winner: Winner | None = None) -> None:
+    """Remove the files of a winner that is one no longer; those of the same `winner` stay.
 
     Raises
     ------
@@ -108,7 +121,7 @@ def clear_winner(out: Path, params: Mapping[str, Any] | None = None) -> None:
         One of them cannot be removed.
     """
     try:
-        if params is not None and _winner(out) == plain_json(params):
+        if winner is not None and _is_held(out, winner):
             return
         for name in WINNER_FILES:
             (out / name).unlink(missing_ok=True)
@@ -116,11 +129,12 @@ def clear_winner(out: Path, params: Mapping[str, Any] | None = None) -> None:
         raise _cannot_use(out, error) from error
 
 
-def _winner(out: Path) -> Any:
+def _is_held(out: Path, winner: Winner) -> bool:
     try:
-        return json.loads((out / "best_params.json").read_text(encoding="utf-8"))["params"]
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
+        held = read_winner(out)
+    except OutputError:
+        return False
+    return held.params == plain_json(winner.params) and held.metric == winner.metric
 
 
 def held_files(out: Path) -> list[str]:
@@ -138,7 +152,7 @@ def _cannot_use(out: Path, error: Exception) -> OutputError:
 def write_sweep(out: Path, config: Mapping[str, Any]) -> None:
     """``sweep.yaml``: the resolved configuration, which runs again as it is."""
     text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, width=100)
-    write_atomically(out / "sweep.yaml", text)
+    write_atomically(out / SWEEP, text)
 
 
 def write_results(
@@ -147,19 +161,65 @@ def write_results(
     """``results.csv``, ``results.parquet`` and ``sweeping_results.txt``; their statuses tell what was not run."""
     statuses = table.sort_values("candidate")["status"].tolist()
     write_atomically(out / "results.csv", to_csv(table))
-    write_atomically(out / "results.parquet", to_parquet(table))
+    write_atomically(out / RESULTS, to_parquet(table))
     write_atomically(out / "sweeping_results.txt", sweeping_results(results, metric, shown, statuses))
 
 
-def write_model(
-    out: Path, params: Mapping[str, Any], score: float, shown: str, model: SavedModel | None
-) -> None:
-    """``best_params.json`` and, where the winner was refitted, its model."""
-    best = {"params": plain_json(params), "metric": shown, "mean_test_score": score}
-    text = json.dumps(best, indent=2, allow_nan=False, ensure_ascii=False)
-    write_atomically(out / "best_params.json", text + "\n")
-    if model is not None:
-        write_atomically(out / model.name, model.content)
+@dataclass(frozen=True)
+class Winner:
+    """What ``best_params.json`` holds.
+
+    Parameters
+    ----------
+    params : mapping
+        The candidate's parameters; read from a file, what is no number, text, list or mapping is a text.
+    metric : str
+        What people call the metric that ranks.
+    mean_test_score : float
+        Larger is better.
+    refit_params : mapping
+        What the refit sets beside `params`: after early stopping the number of rounds.
+    model, model_sha256 : str, optional
+        Name and checksum of the model's file; None without refit.
+    """
+
+    params: Mapping[str, Any]
+    metric: str
+    mean_test_score: float
+    refit_params: Mapping[str, Any] = field(default_factory=dict)
+    model: str | None = None
+    model_sha256: str | None = None
+
+
+def write_winner(out: Path, winner: Winner) -> None:
+    """``best_params.json``."""
+    text = json.dumps(plain_json(vars(winner)), indent=2, allow_nan=False, ensure_ascii=False)
+    write_atomically(out / WINNER, text + "\n")
+
+
+def read_winner(out: Path) -> Winner:
+    """What `write_winner` wrote.
+
+    Raises
+    ------
+    OutputError
+        The file is not there, or damaged.
+    """
+    try:
+        winner = Winner(**json.loads((out / WINNER).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise OutputError(f"{out / WINNER} is damaged", "run the sweep again") from error
+    maps = isinstance(winner.params, dict) and isinstance(winner.refit_params, dict)
+    if not maps or not isinstance(winner.metric, str) or not isinstance(winner.mean_test_score, (int, float)):
+        raise OutputError(f"{out / WINNER} is damaged", "run the sweep again")
+    return winner
+
+
+def write_model(out: Path, winner: Winner, model: SavedModel) -> None:
+    """The winner's model, then ``best_params.json`` with its name and checksum."""
+    write_atomically(out / model.name, model.content)
+    checksum = hashlib.sha256(model.content).hexdigest()
+    write_winner(out, replace(winner, model=model.name, model_sha256=checksum))
 
 
 def plain_json(value: Any) -> Any:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import logging
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hptune.config import SweepConfig
-from hptune.errors import InputDataError
+from hptune.errors import ConfigurationError, InputDataError, StorageError
 from hptune.features import raw_file_names
 from hptune.locks import held
 from hptune.observers import duration, transfer_progress
@@ -37,8 +37,6 @@ from hptune.storage import (
 )
 
 __all__ = ["hadoop_uris", "local_copies", "local_inputs", "output_directory"]
-
-_log = logging.getLogger(__name__)
 
 _INPUTS = ("path", "test")
 _TABLES = (".csv", ".csv.gz", ".csv.zip", ".parquet", ".libsvm", ".svm", ".npz")
@@ -111,13 +109,7 @@ def local_copies(
 
 @contextmanager
 def output_directory(
-    config: SweepConfig,
-    out: str,
-    *,
-    existing: Existing,
-    cache: Path,
-    say: Say,
-    hadoop: Opener | None = None,
+    out: str, *, existing: Existing, cache: Path, say: Say, hadoop: Opener | None = None
 ) -> Iterator[Path]:
     """The prepared local directory for the outputs; where `out` is remote they are mirrored there from it.
 
@@ -142,28 +134,34 @@ def output_directory(
         return
     store = open_store(out, hadoop=hadoop)
     there = store.files()
+    from hptune.outputs import OUTPUT_FILES, check_output, clear_output
+
+    ours = [file for file in there if file.name in OUTPUT_FILES]
+    names = sorted(file.name for file in ours)
+    check_output(names, out, existing)
+    store.check_writable()
     staging = cache / "staging" / hashlib.sha256(store.uri.encode()).hexdigest()[:32]
     with held(staging, out):
-        from hptune.outputs import OUTPUT_FILES, check_output
-
-        ours = [file for file in there if file.name in OUTPUT_FILES]
-        check_output([file.name for file in ours], out, existing)
-        mirror = Mirror(staging, store, OUTPUT_FILES)
         if existing in ("resumed", "extended"):
+            mirror = Mirror(staging, store, OUTPUT_FILES, interval=MIRROR_SECONDS)
             mirror.adopt(_brought_back(store, ours, staging, say))
         else:
-            _begin_there(config, mirror, staging, ours)
-        yield from _mirrored(store, mirror, staging, say)
+            _refuse_unsent(staging, out, overwrite=existing == "replaced")
+            clear_output(staging)
+            mirror = Mirror(staging, store, OUTPUT_FILES, replaced=names, interval=MIRROR_SECONDS)
+        say(f"outputs are mirrored to {store.uri} every {duration(MIRROR_SECONDS)} and at the end")
+        yield from _mirrored(mirror, staging, say)
 
 
-def _begin_there(config: SweepConfig, mirror: Mirror, staging: Path, there: Sequence[RemoteFile]) -> None:
-    """The first file, so that a place which cannot be written to is known before the work; the old ones go."""
-    from hptune.outputs import clear_output, write_sweep
+def _refuse_unsent(staging: Path, out: str, *, overwrite: bool) -> None:
+    """Refuse to drop what an earlier run could not send."""
+    from hptune.outputs import held_files
 
-    clear_output(staging)
-    mirror.adopt(file.name for file in there)
-    write_sweep(staging, config.to_mapping())
-    mirror.send()
+    if not overwrite and held_files(staging):
+        raise ConfigurationError(
+            f"{staging} holds a sweep for {out} that was not sent",
+            f"{shlex.join(['hptune', 'upload', str(staging), out])}, or add --resume or --overwrite",
+        )
 
 
 def _brought_back(store: Store, there: Sequence[RemoteFile], staging: Path, say: Say) -> list[str]:
@@ -198,25 +196,20 @@ def _goes_on(here: Path, there: Path) -> bool:
     return len(mine) > len(theirs) and mine.startswith(theirs)
 
 
-def _mirrored(store: Store, mirror: Mirror, staging: Path, say: Say) -> Iterator[Path]:
-    say(f"outputs are mirrored to {store.uri} every {duration(MIRROR_SECONDS)} and at the end")
+def _mirrored(mirror: Mirror, staging: Path, say: Say) -> Iterator[Path]:
     mirror.start()
     try:
         yield staging
     except BaseException:
-        store.retrier.patience = _LAST_WORDS
-        _send_what_there_is(mirror, staging, say)
+        try:
+            mirror.close(_LAST_WORDS)
+        except StorageError as error:
+            say(str(error))
+        else:
+            shutil.rmtree(staging, ignore_errors=True)
         raise
     mirror.close()
     shutil.rmtree(staging, ignore_errors=True)
-
-
-def _send_what_there_is(mirror: Mirror, staging: Path, say: Say) -> None:
-    try:
-        mirror.close()
-    except Exception as error:
-        _log.warning("%s", error)
-        say(f"what was written so far is in {staging}")
 
 
 def _local_paths(config: SweepConfig) -> dict[str, Any]:

@@ -45,10 +45,10 @@ HOUSE = [
     ["sessions"],
     ["config", "sweep"],
     ["formats"],
-    ["build", "remote"],
+    ["build", "finished", "remote"],
     ["explain"],
     ["commands"],
-    ["__main__", "cli", "search"],
+    ["__main__", "api", "cli", "search"],
 ]
 FLOORS = {module: floor for floor, modules in enumerate(HOUSE) for module in modules}
 # The only modules that may import a library.

@@ -97,7 +97,7 @@ def test_resume_refits_nothing_that_finished(tmp_path: Path, reference: SweepRes
     result = run(ladders(), second, out=tmp_path, resume=True)
     assert len(first.cells) == after
     assert sorted(first.cells + second.cells) == [(c, f) for c in range(6) for f in range(3)]
-    assert result.reused == after
+    assert result.savings.reused == after
     assert_equal_answers(tmp_path, reference, result)
     assert table_of(tmp_path)["fit_id"].tolist() == table_of(reference.out)["fit_id"].tolist()  # type: ignore[arg-type]
 
@@ -123,9 +123,9 @@ def test_a_finished_sweep_resumed_fits_nothing_and_writes_its_results_again(
         (tmp_path / name).unlink()
     engine = Recorded(0)
     result = run(ladders(), engine, out=tmp_path, resume=True)
-    assert result.reused == 18
+    assert result.savings.reused == 18
     assert_equal_answers(tmp_path, reference, result)
-    shown = closing_lines(result, slots=1, threads=2, engine="serial")
+    shown = closing_lines(result, SerialEngine())
     assert "18 of 18 fold scores were in the journal and not fitted again" in shown
     assert "slot" not in shown
 
@@ -136,7 +136,7 @@ def test_resume_where_nothing_is_simply_starts_and_says_so(tmp_path: Path, there
         (tmp_path / "journal.jsonl").write_bytes(b'{"record":"hea')
     todo = agenda(ladders(), tmp_path, resume=True)
     assert todo.notices == (f"{tmp_path} holds nothing to resume: starting from the beginning",)
-    assert run(ladders(), SerialEngine(), out=tmp_path, resume=True).reused == 0
+    assert run(ladders(), SerialEngine(), out=tmp_path, resume=True).savings.reused == 0
     assert len(read_journal(tmp_path / "journal.jsonl").sessions[0].outcomes) == 18
 
 
@@ -252,7 +252,7 @@ def test_what_changes_no_score_may_change(tmp_path: Path, reference: SweepResult
         "refit": True,
     }
     result = run(replace(ladders(config=config), name="renamed"), Recorded(), out=tmp_path, resume=True)
-    assert result.reused == 5
+    assert result.savings.reused == 5
     assert_equal_answers(tmp_path, reference, result)
 
 
@@ -276,7 +276,7 @@ def test_a_wider_grid_reuses_every_finished_rung(tmp_path: Path, grid: dict[str,
         agenda(wider(**grid), tmp_path, resume=True)
     engine = Recorded()
     result = run(wider(**grid), engine, out=tmp_path, resume=True, extend=True)
-    assert result.reused == after
+    assert result.savings.reused == after
     assert len(engine.cells) == len(result.table) * 3 - after
     assert answer(result.table).equals(answer(whole.table))
     assert_same_results(result.cv_results_, whole.cv_results_)
@@ -300,7 +300,7 @@ def test_an_extended_sweep_is_cut_off_and_resumed_like_any_other(tmp_path: Path)
     with pytest.raises(ConfigurationError, match="search_space is 6 candidates"):
         agenda(ladders(), tmp_path, resume=True)
     result = run(wider(**grid), Recorded(), out=tmp_path, resume=True)
-    assert result.reused == 12
+    assert result.savings.reused == 12
     assert answer(result.table).equals(answer(run(wider(**grid), SerialEngine()).table))
 
 
@@ -445,7 +445,7 @@ def test_what_cannot_be_known_again_is_fitted_again_and_said_once(tmp_path: Path
     engine = Recorded()
     result = run(again, engine, out=tmp_path, resume=True)
     known = 2 if what == "a candidate" else 0
-    assert (result.reused, len(engine.cells)) == (known, 4 - known)
+    assert (result.savings.reused, len(engine.cells)) == (known, 4 - known)
     assert len(result.table) == 2
 
 
@@ -466,7 +466,7 @@ def test_a_scorer_is_known_again_by_what_it_is(tmp_path: Path, name: str) -> Non
         return replace(ladders_of(LogisticRegression()), scorer=scorer, metrics=metrics)
 
     cut_off(sweep(), tmp_path, 2)
-    assert run(sweep(), Recorded(), out=tmp_path, resume=True).reused == 2
+    assert run(sweep(), Recorded(), out=tmp_path, resume=True).savings.reused == 2
 
 
 def test_scorers_that_differ_in_a_parameter_are_not_the_same(tmp_path: Path) -> None:

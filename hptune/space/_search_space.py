@@ -76,6 +76,19 @@ class SearchSpace:
         """How many candidates there are, constraints aside; None where they are infinitely many."""
         return None if self.endless is not None else _count(self._root)
 
+    def checked_size(self) -> int:
+        """The `size` of a space that makes a grid.
+
+        Raises
+        ------
+        ConfigurationError
+            A parameter has infinitely many values.
+        """
+        if self.endless is not None:
+            what = f"a grid needs listed values, but {self.endless.name!r} is {self.endless.expression}"
+            raise ConfigurationError(what, "use sampling_algorithm random, sobol or bayesian")
+        return _count(self._root)
+
     def candidate(self, unit_of: Callable[[Dimension], float]) -> Params:
         """The candidate at some point of the unit cube.
 
@@ -94,10 +107,8 @@ class SearchSpace:
         ConfigurationError
             A parameter has infinitely many values.
         """
-        if self.endless is not None:
-            what = f"a grid needs listed values, but {self.endless.name!r} is {self.endless.expression}"
-            raise ConfigurationError(what, "use sampling_algorithm random, sobol or bayesian")
-        numbered = (dict(sorted(_picked("", self._root, index))) for index in range(_count(self._root)))
+        size = self.checked_size()
+        numbered = (dict(sorted(_picked("", self._root, index))) for index in range(size))
         return filter(self.allows, numbered)
 
     def allows(self, params: Params) -> bool:
