@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from hptune.config import SweepConfig
-from hptune.errors import ConfigurationError, InputDataError, OutputInUseError, StorageError
+from hptune.errors import ConfigurationError, InputDataError, StorageError
 from hptune.features import raw_file_names
+from hptune.locks import held
 from hptune.observers import duration, transfer_progress
 from hptune.storage import (
     MIRROR_SECONDS,
@@ -26,9 +27,7 @@ from hptune.storage import (
     RemoteFile,
     Store,
     cached_copies,
-    exclusive,
     is_remote,
-    make_private_directory,
     needs_hadoop,
     open_store,
 )
@@ -114,52 +113,37 @@ def output_directory(
     ------
     ConfigurationError
         It holds a sweep already.
+    OutputInUseError
+        Another process writes to it; for a remote place, another one on this machine.
     StorageError
         The place cannot be written to, or what was not sent yet cannot be sent in the end.
     """
     if not is_remote(out):
-        from hptune.outputs import prepare_output
-
         directory = Path(out.removeprefix("file://"))
-        prepare_output(directory, overwrite=overwrite)
-        yield directory
+        with held(directory, out):
+            from hptune.outputs import check_output, held_files
+
+            check_output(held_files(directory), out, overwrite=overwrite)
+            yield directory
         return
     store = open_store(out, hadoop=hadoop)
     there = {file.name for file in store.files()}
-    from hptune.outputs import OUTPUT_FILES, clear_output
-
-    held = sorted(there & set(OUTPUT_FILES))
-    if held and not overwrite:
-        raise ConfigurationError(f"{out} holds a sweep already", "add --overwrite or choose another --out")
-    store.check_writable()
     staging = cache / "staging" / hashlib.sha256(store.uri.encode()).hexdigest()[:32]
-    with _alone(staging, out):
-        _refuse_unsent(staging, out, overwrite=overwrite)
-        make_private_directory(staging, option="--cache")
+    with held(staging, out):
+        from hptune.outputs import OUTPUT_FILES, check_output, clear_output, held_files
+
+        there = there & set(OUTPUT_FILES)
+        check_output(there, out, overwrite=overwrite)
+        if held_files(staging) and not overwrite:
+            raise ConfigurationError(
+                f"{staging} holds a sweep for {out} that was not sent",
+                f"{shlex.join(['hptune', 'upload', str(staging), out])}, or add --overwrite",
+            )
+        store.check_writable()
         clear_output(staging)
-        mirror = Mirror(staging, store, OUTPUT_FILES, replaced=held, interval=MIRROR_SECONDS)
+        mirror = Mirror(staging, store, OUTPUT_FILES, replaced=sorted(there), interval=MIRROR_SECONDS)
         say(f"outputs are mirrored to {store.uri} every {duration(MIRROR_SECONDS)} and at the end")
         yield from _mirrored(mirror, staging, say)
-
-
-def _refuse_unsent(staging: Path, out: str, *, overwrite: bool) -> None:
-    """Refuse to drop what an earlier run could not send."""
-    if not overwrite and staging.is_dir() and any(staging.iterdir()):
-        raise ConfigurationError(
-            f"{staging} holds a sweep for {out} that was not sent",
-            f"{shlex.join(['hptune', 'upload', str(staging), out])}, or add --overwrite",
-        )
-
-
-@contextmanager
-def _alone(staging: Path, out: str) -> Iterator[None]:
-    try:
-        with exclusive(staging, option="--cache"):
-            yield
-    except BlockingIOError:
-        raise OutputInUseError(
-            f"another run on this machine writes to {out}", "wait for it or choose another --out"
-        ) from None
 
 
 def _mirrored(mirror: Mirror, staging: Path, say: Say) -> Iterator[Path]:

@@ -18,7 +18,7 @@ from hptune.storage._local import make_private_directory
 from hptune.storage._locks import held, locked
 from hptune.storage._manifest import Copy, read_manifest, verified, write_manifest
 
-__all__ = ["CACHE_BYTES", "cached_copies", "default_cache", "evict", "exclusive"]
+__all__ = ["CACHE_BYTES", "cached_copies", "default_cache", "evict"]
 
 _log = logging.getLogger(__name__)
 
@@ -56,20 +56,6 @@ def cached_copies(
             os.utime(directory)
         evict(home, limit)
         yield directory, fetched
-
-
-@contextmanager
-def exclusive(directory: Path, *, option: str = "--out") -> Iterator[None]:
-    """Hold a directory for this process alone; `option` is how the user can choose another.
-
-    Raises
-    ------
-    BlockingIOError
-        Another process holds it.
-    """
-    make_private_directory(directory.parent, option=option)
-    with held(directory.with_suffix(".use")):
-        yield
 
 
 def evict(home: Path, limit: int) -> list[Path]:

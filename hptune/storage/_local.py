@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from hptune.errors import OutputError, StorageError
+from hptune.interrupts import undisturbed
 from hptune.storage._base import (
     ChangedError,
     PassingError,
@@ -23,7 +25,14 @@ from hptune.storage._base import (
 )
 from hptune.storage._digests import digests
 
-__all__ = ["LocalStore", "clear_scratch", "make_private_directory", "open_local", "write_atomically"]
+__all__ = [
+    "LocalStore",
+    "clear_scratch",
+    "make_private_directory",
+    "open_local",
+    "sync_directory",
+    "write_atomically",
+]
 
 _SCRATCH = ".tmp"
 
@@ -53,14 +62,28 @@ def make_private_directory(path: Path, *, option: str = "--out") -> None:
 def write_atomically(path: Path, content: bytes | str) -> None:
     """Replace `path` by `content` so that a reader, or a crash, sees the old file or the new one, never half.
 
+    When the call returns, the new one is on disk.
+
     Raises
     ------
     OutputError
         The disk is full, or the file cannot be written.
     """
     raw = content.encode("utf-8") if isinstance(content, str) else content
-    with _replacing(path) as stream:
+    with undisturbed(), _replacing(path) as stream:
         stream.write(raw)
+
+
+def sync_directory(path: Path) -> None:
+    """Wait until the names in a directory are on disk, where its file system can tell."""
+    file = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(file)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(file)
 
 
 def clear_scratch(directory: Path, names: Iterable[str]) -> None:
@@ -82,6 +105,7 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(scratch, path)
+        sync_directory(path.parent)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise OutputError(

@@ -16,6 +16,7 @@ import pytest
 
 from hptune.config import parse_config
 from hptune.errors import ConfigurationError, StorageError
+from hptune.outputs import held_files
 from hptune.remote import output_directory
 from hptune.sample import write_sample
 from hptune.storage import Mirror, Patience, fetch, open_store, upload
@@ -138,16 +139,18 @@ def opened(container: Container, tmp_path: Path, *, overwrite: bool = True) -> A
 def test_a_sweep_that_is_there_stays_as_it_is_until_another_one_has_started(
     occupied: Container, tmp_path: Path
 ) -> None:
-    with pytest.raises(ConfigurationError, match="holds a sweep already"):
-        with opened(occupied, tmp_path, overwrite=False):
-            pass
+    with (
+        pytest.raises(ConfigurationError, match="holds a sweep already"),
+        opened(occupied, tmp_path, overwrite=False),
+    ):
+        pass
     with pytest.raises(KeyError), opened(occupied, tmp_path):
         raise KeyError("what a check before the start may raise")
     assert blobs(occupied) == OLD
     with opened(occupied, tmp_path) as directory:
         (directory / "sweep.yaml").write_text("new")
     assert blobs(occupied) == {"out/sweep.yaml": b"new", "out/notes.txt": b"mine"}
-    assert not list((tmp_path / "cache" / "staging").glob("*/*"))
+    assert not list((tmp_path / "cache" / "staging").iterdir())
 
 
 def test_the_mirror_runs_at_the_interval_that_is_told(
@@ -171,12 +174,14 @@ def test_what_could_not_be_sent_stays_and_is_not_dropped_by_the_next_run(
     said: list[str] = []
     out = f"{mortal.uri}/{'stopped' if stopped else 'ended'}"
     context = {"overwrite": False, "cache": tmp_path / "cache", "say": said.append}
-    with pytest.raises(KeyboardInterrupt if stopped else StorageError) as caught:
-        with output_directory(SWEEP, out, **context) as directory:
-            (directory / "results.csv").write_text("a\n1\n")
-            mortal.server.kill()
-            if stopped:
-                raise KeyboardInterrupt
+    with (
+        pytest.raises(KeyboardInterrupt if stopped else StorageError) as caught,
+        output_directory(SWEEP, out, **context) as directory,
+    ):
+        (directory / "results.csv").write_text("a\n1\n")
+        mortal.server.kill()
+        if stopped:
+            raise KeyboardInterrupt
     told = said[-1] if stopped else str(caught.value)
     assert f"not all results are in {out} (" in told
     assert f"hptune upload {directory} {out}" in told
@@ -186,7 +191,7 @@ def test_what_could_not_be_sent_stays_and_is_not_dropped_by_the_next_run(
         pass
     assert (directory / "results.csv").read_text() == "a\n1\n"
     with output_directory(SWEEP, out, **{**context, "overwrite": True}) as directory:
-        assert not list(directory.iterdir())
+        assert not held_files(directory)
 
 
 @pytest.fixture
