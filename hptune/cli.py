@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from hptune import __version__, commands
+from hptune.commands import say as _say
 from hptune.config import SHORT_KEYS, SweepConfig, load_config, parse_config, with_values
 from hptune.engine import BY_NAME as ENGINES
 from hptune.errors import ConfigurationError, HptuneError
@@ -122,10 +123,6 @@ class _Terminated(BaseException):
 
 def _stop(number: int, frame: object) -> None:
     raise _Terminated
-
-
-def _say(line: str) -> None:
-    print(f"hptune: {line}", file=sys.stderr, flush=True)
 
 
 def _add_sample(parser: argparse.ArgumentParser) -> None:

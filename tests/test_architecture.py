@@ -44,10 +44,10 @@ HOUSE = [
     ["observers", "outputs", "report", "summary", "trials"],
     ["config", "sweep"],
     ["formats"],
-    ["build", "remote"],
+    ["build", "finished", "remote"],
     ["explain"],
     ["commands"],
-    ["__main__", "cli", "search"],
+    ["__main__", "api", "cli", "search"],
 ]
 FLOORS = {module: floor for floor, modules in enumerate(HOUSE) for module in modules}
 # The only modules that may import a library.

@@ -140,7 +140,7 @@ def test_a_sweep_writes_everything_and_is_not_overwritten_unasked(
     before = content(out)
     assert cli("--out", str(out)) == 2
     assert capsys.readouterr().err == (
-        f"hptune: error: {out} holds a sweep already: add --overwrite or choose another --out\n"
+        f"hptune: error: {out} holds a sweep already: add --resume, --overwrite or choose another --out\n"
     )
     assert content(out) == before
     assert cli("--out", str(out), "--overwrite", "--set", "search_space.eta=0.1", "-q") == 0

@@ -18,7 +18,7 @@ from hptune.storage._fetch import Fetched, fetch
 from hptune.storage._local import make_private_directory
 from hptune.storage._manifest import Copy, read_manifest, verified, write_manifest
 
-__all__ = ["CACHE_BYTES", "cached_copies", "default_cache", "evict", "exclusive"]
+__all__ = ["CACHE_BYTES", "cached_copies", "default_cache", "evict"]
 
 _log = logging.getLogger(__name__)
 
@@ -56,24 +56,6 @@ def cached_copies(
             os.utime(directory)
         evict(home, limit)
         yield directory, fetched
-
-
-@contextmanager
-def exclusive(directory: Path, *, option: str = "--out") -> Iterator[None]:
-    """Hold a directory for this process alone; `option` is how the user can choose another.
-
-    Raises
-    ------
-    BlockingIOError
-        Another process holds it.
-    """
-    make_private_directory(directory.parent, option=option)
-    file = os.open(directory.with_suffix(".use"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(file)
 
 
 def evict(home: Path, limit: int) -> list[Path]:
