@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import tempfile
 import uuid
 from collections import deque
@@ -19,7 +18,7 @@ from hptune.engine._base import CRASHED, Work, failed, guarded
 from hptune.engine._cores import cores_of, with_cores
 from hptune.engine._ending import has_ended, session_ended, unless_ended
 from hptune.engine._payload import Payload, lay_down
-from hptune.engine._shipping import session_directory, ship_package
+from hptune.engine._shipping import serve, ship_package, withdraw
 from hptune.engine._stream import OutcomeStream
 from hptune.engine._worker import freeze_modules, keep_zip_indexes
 from hptune.plan import pack
@@ -124,6 +123,7 @@ class _Run:
         self.suspects: set[int] = set()
         self.aborted = False
         self.payload: Any = None
+        self.served: str | None = None
 
     def share(self, work: Work) -> None:
         """Bring `work` to where the executors find it."""
@@ -155,6 +155,8 @@ class _Run:
                     )  # a job that was submitted after the cancel survives it
             if self.payload is not None:
                 self.payload.destroy()
+            if self.served is not None:
+                withdraw(self.served)
 
     def _share(self, work: Work) -> Any:
         payload = lay_down(work, self.directory)
@@ -163,9 +165,8 @@ class _Run:
         ship_package(self.sc)
         if payload.buffer_bytes <= BROADCAST_BYTES:
             return self.sc.broadcast(payload.with_content())
-        served = shutil.move(payload.file, session_directory())
-        self.sc.addFile(str(served))
-        return self.sc.broadcast(replace(payload, file=str(served)))
+        self.served = serve(self.sc, payload.file)
+        return self.sc.broadcast(replace(payload, file=self.served))
 
     def _streamed(self, tasks: Sequence[FitTask]) -> Iterator[Outcome]:
         """What the jobs deliver while they run.
