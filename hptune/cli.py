@@ -75,6 +75,7 @@ def _guarded(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int
     before = signal.signal(signal.SIGTERM, _stop)
     shown = warnings.showwarning
     warnings.showwarning = lambda message, *_: _say(f"warning: {message}")
+    warnings.filterwarnings("ignore", "Scoring failed", UserWarning)  # the table says it, with the cause
     try:
         given = sys.argv[1:] if argv is None else list(argv)
         refuse_secrets(given, "the command line")

@@ -85,17 +85,18 @@ def sweep(
     resume = existing in ("resumed", "extended")
     if resume and config.out is None:
         raise ConfigurationError("--resume without the directory of a sweep", "name it with --out")
-    with ExitStack() as stack:
+    with ExitStack() as stack, ExitStack() as outputs:
         engine, seconds = _early_engine(config, stack, say)
         opener = hadoop_opener(config.spark)
         local = stack.enter_context(local_inputs(config, cache=cache, say=say, hadoop=opener))
         check_data(local.data)
         out = config.out or f"runs/{config.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-        directory = stack.enter_context(
+        directory = outputs.enter_context(
             output_directory(out, existing=existing, cache=cache, say=say, hadoop=opener)
         )
         from hptune.build import build_sweep
         from hptune.outputs import clear_output
+        from hptune.summary import closing_lines
         from hptune.sweep import agenda
 
         built = replace(build_sweep(local, cache=cache, progress=say), config=config.to_mapping())
@@ -107,10 +108,13 @@ def sweep(
             engine, seconds = _started(config, stack)
         if not resume:
             clear_output(directory)
-        run = _Run(
-            built, todo, engine or SerialEngine(), directory, out
-        )  # without tasks the engine does nothing
-        result = _run_and_report(run, seconds, again=again, quiet=quiet, show=show)
+        started = time.monotonic()
+        engine = engine or SerialEngine()  # for which nothing is left
+        result = _carried_out(_Run(built, todo, engine, directory, out), again=again, quiet=quiet, show=show)
+        closing_text = closing_lines(result, engine, out=out)
+        outputs.close()  # what cannot be sent to a remote place is told before anybody reads that it is there
+        show(closing_text)
+        show(f"engine started in {duration(seconds)}, sweep took {duration(time.monotonic() - started)}")
     return replace(result, out=out, load_model=None) if is_remote(out) else result
 
 
@@ -194,13 +198,12 @@ class _Run(NamedTuple):
     out: str
 
 
-def _run_and_report(
-    run: _Run, seconds: float, *, again: Callable[[str], str], quiet: bool, show: Say
-) -> SweepResult:
-    from hptune.summary import closing_lines, ranking, stopped_lines
+def _carried_out(run: _Run, *, again: Callable[[str], str], quiet: bool, show: Say) -> SweepResult:
+    """The result, whose best candidates are shown; of a sweep that is stopped, how to go on with it."""
+    from hptune.summary import ranking, stopped_lines
     from hptune.sweep import carry_out
 
-    started, tally = time.monotonic(), Tally()
+    tally = Tally()
     observers: list[Observer] = [tally] if quiet else [tally, progress_observer(run.sweep.ranking_metric)]
     try:
         result = carry_out(run.sweep, run.agenda, run.engine, out=run.directory, observers=observers)
@@ -212,8 +215,6 @@ def _run_and_report(
                 show(stopped_lines(tally.done, tally.total, run.out, again(run.out)))
         raise
     show(ranking(result))
-    show(closing_lines(result, run.engine, out=run.out))
-    show(f"engine started in {duration(seconds)}, sweep took {duration(time.monotonic() - started)}")
     return result
 
 
