@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import pickle
 import traceback
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -12,7 +13,7 @@ import cloudpickle
 
 from hptune.records import ERROR_BYTES, FitTask, Outcome, clipped
 
-__all__ = ["CRASHED", "Engine", "Work", "failed", "guarded", "original_exception"]
+__all__ = ["CRASHED", "Engine", "Work", "failed", "guarded", "original_exception", "under_spark_submit"]
 
 CRASHED = "the fit ended its worker process each time it was tried: out of memory, a segfault or an exit"
 
@@ -49,6 +50,11 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Give back what the engine itself started."""
+
+
+def under_spark_submit() -> bool:
+    """Whether spark-submit started this process: its JVM is the parent, and has the settings."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
 def guarded(work: Work, task: FitTask) -> list[Outcome]:

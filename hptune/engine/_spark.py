@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,11 +16,14 @@ from pyspark import RDD, InheritableThread, SparkFiles, TaskContext
 from pyspark.sql import SparkSession
 
 from hptune.engine._base import CRASHED, Work, failed, guarded
+from hptune.engine._bounded import bounded
 from hptune.engine._cores import cores_of, with_cores
 from hptune.engine._payload import Payload, lay_down
 from hptune.engine._shipping import session_directory, ship_package
 from hptune.engine._stream import OutcomeStream
 from hptune.engine._worker import freeze_modules, keep_zip_indexes
+from hptune.errors import ClusterError
+from hptune.interrupts import Stopped
 from hptune.plan import pack
 from hptune.records import FitTask, Outcome
 
@@ -31,6 +35,8 @@ Bundle: TypeAlias = tuple[FitTask, ...]
 
 _JOB_PROPERTIES = ("spark.jobGroup.id", "spark.job.description", "spark.job.interruptOnCancel")
 _CANCEL_AGAIN_SECONDS = 0.5
+_CANCEL_SECONDS = 3.0  # for all that a run's end asks of the JVM
+_STOP_SECONDS = 3.0  # for the end of a session
 BROADCAST_BYTES = 256 << 20  # up to here a private copy in each worker is cheaper than a file on each host
 
 
@@ -65,7 +71,8 @@ class SparkEngine:
     def close(self) -> None:
         """Stop the session where the engine owns it."""
         if self._owned:
-            self._spark.stop()
+            with suppress(Exception):  # a JVM that has gone, or does not answer, ends with this process
+                bounded(self._spark.stop, _STOP_SECONDS)
 
     def threads(self, n_tasks: int) -> int:
         """``spark.task.cpus``; idle cores as well in local mode, where they cannot belong to anyone else, and on
@@ -107,6 +114,7 @@ class _Run:
         self.threads: list[InheritableThread] = []
         self.suspects: set[int] = set()
         self.aborted = False
+        self.closing = False
         self.payload: Any = None
 
     def share(self, work: Work) -> None:
@@ -124,20 +132,41 @@ class _Run:
                 yield outcome
             if not self.aborted:
                 break
+            self._check_session()
             still = [task.id for task in fine if task.id in missing]
             self.suspects.update(still[: self.engine.slots])
         yield from self._rescued(missing)
 
     def close(self) -> None:
         """Stop what still runs and take back what was shared."""
+        self.closing = True
+        with suppress(Exception):  # a JVM that has gone runs nothing any more
+            bounded(self._cancel, _CANCEL_SECONDS)
+        self.stream.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _cancel(self) -> None:
         for thread in self.threads:
             while thread.is_alive():
                 self.sc.cancelJobGroup(self.group)
                 thread.join(_CANCEL_AGAIN_SECONDS)  # a job that was submitted after the cancel survives it
-        self.stream.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
         if self.payload is not None:
             self.payload.destroy()
+
+    def _check_session(self) -> None:
+        """Where Spark itself has ended, no fit is to blame for what is missing.
+
+        Raises
+        ------
+        Stopped
+            The session's JVM has gone or is about to.
+        """
+        try:  # the public API does not tell
+            gone = bool(bounded(lambda: self.sc._jsc.sc().isStopped(), _CANCEL_SECONDS))
+        except Exception:  # whatever py4j makes of a JVM that is not there
+            gone = True
+        if gone:
+            raise Stopped("Spark has ended", ClusterError.exit_code)
 
     def _share(self, work: Work) -> Any:
         payload = lay_down(work, self.directory)
@@ -196,7 +225,7 @@ class _Run:
             yield from self._collected([(task,)]) or failed(task, CRASHED)
 
     def _submit(self, bundles: Sequence[Bundle]) -> int:
-        thread = InheritableThread(target=self._stream_job, args=(bundles,))
+        thread = InheritableThread(target=self._stream_job, args=(bundles,), daemon=True)
         self.threads.append(thread)
         thread.start()
         return 1
@@ -217,7 +246,8 @@ class _Run:
             suspects = self._rdd(bundles).mapPartitions(fit).collect()
             self.stream.queue.put(_Done(suspects))
         except Exception:  # an aborted job: what is missing is counted and runs again
-            _log.exception("the Spark job was aborted")
+            if not self.closing:
+                _log.exception("the Spark job was aborted")
             self.stream.queue.put(_Done((), aborted=True))
 
     def _collected(self, bundles: Sequence[Bundle]) -> list[Outcome]:
@@ -235,6 +265,7 @@ class _Run:
             lines = self._rdd(bundles).mapPartitions(fit).collect()
         except Exception:  # the job was aborted: none of its outcomes is known
             _log.exception("the Spark job was aborted")
+            self._check_session()
             return []
         finally:
             for name, value in before.items():  # this is the caller's thread
