@@ -7,13 +7,13 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from hptune import __version__, commands
-from hptune.config import SweepConfig, load_config, parse_config
+from hptune.commands import say as _say
+from hptune.config import SHORT_KEYS, SweepConfig, load_config, parse_config, with_values
 from hptune.engine import BY_NAME as ENGINES
 from hptune.engine import under_spark_submit
 from hptune.errors import ConfigurationError, HptuneError
@@ -24,7 +24,8 @@ __all__ = ["main", "sweep_main"]
 
 _log = logging.getLogger(__name__)
 
-
+# Flags that are called as their keys are; SHORT_KEYS has the others.
+_FLAGS = ("data", "estimator", "cv", "engine", "out")
 _ROLES = {
     "target": "the column to predict",
     "id": "the column of row ids",
@@ -115,16 +116,12 @@ def _tell(error: str) -> None:
     _say(f"error: {line}")
 
 
-def _say(line: str) -> None:
-    with suppress(BrokenPipeError):  # nobody listens any more, as when spark-submit has gone
-        print(f"hptune: {line}", file=sys.stderr, flush=True)
-
-
 def _add_sample(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", type=Path, metavar="DIR", help="where the files go")
     parser.add_argument("--scale", type=float, default=0.02, help="share of the full data (default 0.02)")
     parser.add_argument("--seed", type=int, default=0, help="of the random numbers (default 0)")
     parser.add_argument("--leak", action="store_true", help="let the row order tell about the labels")
+    _add_verbose(parser)
     parser.set_defaults(run=lambda given: commands.sample(given, _say))
 
 
@@ -133,6 +130,7 @@ def _add_features(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cache", type=Path, default=None, metavar="DIR", help="where matrices are kept")
     parser.add_argument("--features", default="all", help="all, small or a block's name (default all)")
     parser.add_argument("--encoding", default="fraction", help="fraction or indicator (default fraction)")
+    _add_verbose(parser)
     parser.set_defaults(run=lambda given: commands.features(given, _say))
 
 
@@ -182,14 +180,13 @@ def _add_upload(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_verbose(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "-v", "--verbose", action="store_true", help="show what is logged: what is tried again"
-    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="show what is logged, tracebacks too")
 
 
 def _add_explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, metavar="OUT", help="the directory of a finished sweep")
     parser.add_argument("--engine", choices=sorted(ENGINES), help="where fits run (default: as in the sweep)")
+    _add_verbose(parser)
     parser.set_defaults(run=lambda given: commands.explain(given, _say))
 
 
@@ -197,27 +194,9 @@ def _config(arguments: argparse.Namespace) -> SweepConfig:
     """The sweep file, then the flags, then ``--set``."""
     raw = load_config(arguments.config) if arguments.config else {}
     refuse_secrets(texts_of(raw), str(arguments.config))
-    flags = {
-        "estimator": arguments.estimator,
-        "cv": arguments.cv,
-        "engine": arguments.engine,
-        "out": arguments.out,
-    }
-    raw |= {key: value for key, value in flags.items() if value is not None}
-    given = {"path": arguments.data, "test": arguments.test}
-    given |= {role: getattr(arguments, role) for role in _ROLES}
-    given = {key: value for key, value in given.items() if value is not None}
-    if given:
-        data = raw.get("data")
-        short = {"path": data} if isinstance(data, str) else {}
-        raw["data"] = {**short, **(data if isinstance(data, Mapping) else {}), **given}
-    if arguments.scoring is not None:
-        objective = raw.get("objective")
-        raw["objective"] = {
-            **(objective if isinstance(objective, Mapping) else {}),
-            "primary_metric": arguments.scoring,
-        }
-    return parse_config(raw, arguments.overrides)
+    flags = {name: getattr(arguments, name) for name in (*_FLAGS, *SHORT_KEYS)}
+    given = {name: value for name, value in flags.items() if value is not None}
+    return parse_config(with_values(raw, given), arguments.overrides)
 
 
 if __name__ == "__main__":

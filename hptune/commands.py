@@ -7,9 +7,10 @@ an address or a key is told before.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,12 +20,13 @@ from hptune.engine import BY_NAME as ENGINES
 from hptune.engine import Engine, hadoop_opener
 from hptune.errors import ConfigurationError, InputDataError
 from hptune.observers import duration, progress_observer, transfer_progress
-from hptune.storage import Store, default_cache, fetch, open_store, upload
+from hptune.storage import Store, default_cache, fetch, is_remote, open_store, upload
 
 if TYPE_CHECKING:
+    from hptune.summary import SweepResult
     from hptune.sweep import Sweep
 
-__all__ = ["explain", "features", "fetch_files", "sample", "sweep", "upload_files"]
+__all__ = ["explain", "features", "fetch_files", "sample", "say", "sweep", "upload_files"]
 
 Say = Callable[[str], None]
 
@@ -55,8 +57,19 @@ def features(arguments: argparse.Namespace, say: Say) -> None:
     say(f"{rows} training rows and {tests} test rows, {columns} columns")
 
 
-def sweep(config: SweepConfig, cache: Path, say: Say, *, overwrite: bool, quiet: bool) -> None:
-    """``hptune sweep``: inputs brought here, everything checked, then the engine, then the fits."""
+def say(line: str) -> None:
+    """Tell what is being done, on standard error."""
+    with suppress(BrokenPipeError):  # nobody listens any more, as when spark-submit has gone
+        print(f"hptune: {line}", file=sys.stderr, flush=True)
+
+
+def sweep(
+    config: SweepConfig, cache: Path, say: Say, *, overwrite: bool, quiet: bool, show: Say = print
+) -> SweepResult:
+    """``hptune sweep``: inputs brought here, everything checked, then the engine, then the fits.
+
+    `say` gets what is being done, `show` what was found.
+    """
     from hptune.formats import check_data
     from hptune.remote import local_inputs, output_directory
 
@@ -80,7 +93,8 @@ def sweep(config: SweepConfig, cache: Path, say: Say, *, overwrite: bool, quiet:
         if engine is None:
             engine, seconds = _started(config, stack)
         clear_output(directory)
-        _run_and_report(built, engine, directory, out, seconds, quiet=quiet)
+        result = _run_and_report(built, engine, directory, out, seconds, quiet=quiet, show=show)
+    return replace(result, out=out, load_model=None) if is_remote(out) else result
 
 
 def fetch_files(arguments: argparse.Namespace, say: Say) -> None:
@@ -127,19 +141,18 @@ def _started(config: SweepConfig, stack: ExitStack) -> tuple[Engine, float]:
 
 
 def _run_and_report(
-    built: Sweep, engine: Engine, directory: Path, out: str, seconds: float, *, quiet: bool
-) -> None:
+    built: Sweep, engine: Engine, directory: Path, out: str, seconds: float, *, quiet: bool, show: Say
+) -> SweepResult:
     from hptune.summary import closing_lines, ranking
     from hptune.sweep import run
 
     started = time.monotonic()
     observers = [] if quiet else [progress_observer(built.ranking_metric)]
     result = run(built, engine, out=directory, observers=observers)
-    slots, threads = engine.slots, engine.threads(result.savings.fits)
-    print(ranking(result, built.ranking_metric, built.shown_metric))
-    lines = closing_lines(result, slots=slots, threads=threads, engine=engine.name, out=out)
-    print(lines)
-    print(f"engine started in {duration(seconds)}, sweep took {duration(time.monotonic() - started)}")
+    show(ranking(result))
+    show(closing_lines(result, engine, out=out))
+    show(f"engine started in {duration(seconds)}, sweep took {duration(time.monotonic() - started)}")
+    return result
 
 
 def _opened(uri: str) -> Store:

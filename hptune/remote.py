@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from hptune.config import SweepConfig
-from hptune.errors import ConfigurationError, InputDataError, OutputInUseError
+from hptune.errors import InputDataError
 from hptune.features import raw_file_names
+from hptune.locks import held
 from hptune.observers import duration, transfer_progress
 from hptune.storage import (
     MIRROR_SECONDS,
@@ -26,7 +27,6 @@ from hptune.storage import (
     RemoteFile,
     Store,
     cached_copies,
-    exclusive,
     is_remote,
     needs_hadoop,
     open_store,
@@ -115,48 +115,38 @@ def output_directory(
     ------
     ConfigurationError
         It holds a sweep already.
+    OutputInUseError
+        Another process writes to it; for a remote place, another one on this machine.
     StorageError
         The place cannot be written to, or what was not sent yet cannot be sent in the end.
     """
     if not is_remote(out):
-        from hptune.outputs import prepare_output
-
         directory = Path(out.removeprefix("file://"))
-        prepare_output(directory, overwrite=overwrite)
-        yield directory
+        with held(directory, out):
+            from hptune.outputs import check_output, held_files
+
+            check_output(held_files(directory), out, overwrite=overwrite)
+            yield directory
         return
     store = open_store(out, hadoop=hadoop)
     there = {file.name for file in store.files()}
-    from hptune.outputs import OUTPUT_FILES, clear_output, prepare_output
-
-    held = there & set(OUTPUT_FILES)
-    if held and not overwrite:
-        raise ConfigurationError(f"{out} holds a sweep already", "add --overwrite or choose another --out")
     staging = cache / "staging" / hashlib.sha256(store.uri.encode()).hexdigest()[:32]
-    with _alone(staging, out):
-        prepare_output(staging, overwrite=True)
+    with held(staging, out):
+        from hptune.outputs import OUTPUT_FILES, check_output, clear_output
+
+        there &= set(OUTPUT_FILES)
+        check_output(there, out, overwrite=overwrite)
         clear_output(staging)
-        yield from _mirrored(config, store, staging, held, say)
+        yield from _mirrored(config, store, staging, there, say)
 
 
-@contextmanager
-def _alone(staging: Path, out: str) -> Iterator[None]:
-    try:
-        with exclusive(staging):
-            yield
-    except BlockingIOError:
-        raise OutputInUseError(
-            f"another run on this machine writes to {out}", "wait for it or choose another --out"
-        ) from None
-
-
-def _mirrored(config: SweepConfig, store: Store, staging: Path, held: set[str], say: Say) -> Iterator[Path]:
+def _mirrored(config: SweepConfig, store: Store, staging: Path, there: set[str], say: Say) -> Iterator[Path]:
     from hptune.outputs import OUTPUT_FILES, write_sweep
 
     mirror = Mirror(staging, store, OUTPUT_FILES)
     write_sweep(staging, config.to_mapping())
     mirror.send()  # now, so that a place which cannot be written to is known before the work
-    for name in held - {"sweep.yaml"}:
+    for name in there - {"sweep.yaml"}:
         store.remove(name)
     say(f"outputs are mirrored to {store.uri} every {duration(MIRROR_SECONDS)} and at the end")
     mirror.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 import warnings
@@ -20,6 +21,7 @@ __all__ = [
     "best_rounds",
     "collect_cells",
     "cv_table",
+    "cv_table_again",
     "ranked_table",
     "sweeping_results",
     "to_csv",
@@ -30,6 +32,7 @@ Cells: TypeAlias = list[list[Outcome]]
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _ERROR = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt|Warning)(:|$)")  # ends a traceback
+_SPLIT_SCORE = re.compile(r"split\d+_test_")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet run a text cell
 
 
@@ -142,6 +145,61 @@ def ranked_table(results: Mapping[str, Any], cells: Cells, metric: str) -> pd.Da
         ["finite", f"rank_test_{metric}", "candidate"], ascending=[False, True, True]
     )
     return table.loc[order.index].reset_index(drop=True)
+
+
+def cv_table_again(table: pd.DataFrame) -> dict[str, Any]:
+    """``cv_results_`` from a ranked table, such as one that was read from ``results.parquet``.
+
+    Scores, times, masks, types and ranks are those that `cv_table` made. A parameter that is no number, text,
+    list or the like is the text that the table has for it.
+    """
+    in_order = table.sort_values("candidate")
+    candidates = [_params_of(row) for _, row in in_order.iterrows()]
+    splits = [name for name in table if _SPLIT_SCORE.match(name)]
+    n_folds = 1 + max(int(name.removeprefix("split").partition("_")[0]) for name in splits)
+    metrics = [name.removeprefix("split0_test_") for name in splits if name.startswith("split0_")]
+    scores = {name: in_order[name].tolist() for name in splits}
+    cells = [
+        {
+            "test_scores": {metric: scores[f"split{fold}_test_{metric}"][number] for metric in metrics},
+            "fit_time": 0.0,
+            "score_time": 0.0,
+        }
+        for number in range(len(candidates))
+        for fold in range(n_folds)
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # as in `cv_table`
+        results = cv_results(candidates, cells, n_folds, return_train_score=False)
+    kept = [name for name in table if name.endswith(("_time", "_best_iteration")) and name != "work_time"]
+    return {**results, **{name: in_order[name].to_numpy() for name in kept}}
+
+
+def _params_of(row: pd.Series) -> dict[str, Any]:
+    """A candidate's parameters: from its text where that is Python's literals, else from its columns."""
+    try:
+        tree = ast.parse(row["params"], mode="eval").body
+        pairs = zip(tree.keys, tree.values, strict=True)
+        return {ast.literal_eval(name): _value(value, row["params"]) for name, value in pairs}
+    except (AttributeError, MemoryError, RecursionError, SyntaxError, TypeError, ValueError):
+        given = row.filter(like="param_").dropna()
+        return {str(name).removeprefix("param_"): value for name, value in given.items()}
+
+
+def _value(node: ast.expr, text: str) -> Any:
+    """A literal, ``nan`` and ``inf`` among them; for everything else what stands in the text."""
+    named = _Numbers().visit(node)
+    try:
+        return ast.literal_eval(named)
+    except ValueError:
+        return ast.get_source_segment(text, node)
+
+
+class _Numbers(ast.NodeTransformer):
+    """The two numbers that Python writes as names."""
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return ast.Constant(float(node.id)) if node.id in ("nan", "inf") else node
 
 
 def sweeping_results(results: Mapping[str, Any], metric: str, shown: str) -> str:

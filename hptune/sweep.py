@@ -25,17 +25,19 @@ from hptune.fitters import (
     stopping_early,
     warn_of_capped_threads,
 )
-from hptune.journal import Journal
+from hptune.journal import FORMAT, Journal
 from hptune.matrix import FeatureMatrix
 from hptune.observers import Observer
 from hptune.outputs import (
     JOURNAL,
+    Winner,
     log_to,
     plain_json,
     write_model,
     write_predictions,
     write_results,
     write_sweep,
+    write_winner,
 )
 from hptune.plan import Plan, make_plan
 from hptune.records import EarlyStopping, Outcome
@@ -152,20 +154,27 @@ def run(
         best = best_index(results, sweep.ranking_metric)
         if best is None:
             raise AllTrialsFailedError("no candidate got a finite score", _commonest_cause(table))
-        params = {**sweep.candidates[best], **best_rounds(results, best)}
-        model = _refit(sweep, params) if sweep.refit else None
-        score = float(results[f"mean_test_{sweep.ranking_metric}"][best])
-        load = None if out is None else _write_winner(sweep, out, best, score, model)
+        winner = Winner(
+            params=sweep.candidates[best],
+            metric=sweep.shown_metric,
+            mean_test_score=float(results[f"mean_test_{sweep.ranking_metric}"][best]),
+            refit_params=best_rounds(results, best),
+        )
+        if out is not None:
+            write_winner(out, winner)
+        model = _refit(sweep, winner) if sweep.refit else None
         return SweepResult(
             table=table,
             cv_results_=results,
+            metric=sweep.ranking_metric,
+            shown_metric=sweep.shown_metric,
             best_index=best,
-            best_params=sweep.candidates[best],
-            best_score=score,
-            best_model=model,
+            best_params=winner.params,
+            best_score=winner.mean_test_score,
+            open_model=functools.partial(_itself, model),
             savings=savings(plan, cells),
             out=out,
-            load_model=load,
+            load_model=None if out is None or model is None else _write_model(sweep, out, winner, model),
         )
 
 
@@ -186,7 +195,7 @@ def _outcomes(
         with _journal(sweep, out) as journal, closing(engine.run(plan.tasks, work, description)) as stream:
             for outcome in stream:
                 if journal is not None:
-                    journal.append(outcome)
+                    journal.append([(None, outcome)])
                 for observer in observers:
                     observer.on_outcome(outcome)
                 yield outcome
@@ -229,6 +238,8 @@ def _journal(sweep: Sweep, out: Path | None) -> Iterator[Journal | None]:
         return
     write_sweep(out, sweep.config)
     header = {
+        "record": "header",
+        "format": FORMAT,
         "name": sweep.name,
         "matrix": sweep.train.fingerprint,
         "config": plain_json(sweep.config),
@@ -253,22 +264,24 @@ def _logged(out: Path | None) -> Iterator[None]:
         handler.close()
 
 
-def _refit(sweep: Sweep, params: Mapping[str, Any]) -> Any:
+def _refit(sweep: Sweep, winner: Winner) -> Any:
     start = time.perf_counter()
     train = sweep.train
+    params = {**winner.params, **winner.refit_params}
     model = fit_alone(sweep.estimator, params, train.X, train.y, _fit_params(train))
     _log.info("refitted the best candidate in %.1f s", time.perf_counter() - start)
     return model
 
 
-def _write_winner(sweep: Sweep, out: Path, best: int, score: float, model: Any) -> str | None:
-    """The winner's files, the dearest first: what fails later does not cost what is known already."""
-    params, train = sweep.candidates[best], sweep.train
-    write_model(out, params, score, sweep.shown_metric, None)
-    if model is None:
-        return None
+def _itself(model: Any) -> Any:
+    return model
+
+
+def _write_model(sweep: Sweep, out: Path, winner: Winner, model: Any) -> str:
+    """The model and its predictions, the dearer first; returns the line of Python that loads it."""
+    train = sweep.train
     saved = model_bytes(model, train.columns, train.classes, train.categories)
-    write_model(out, params, score, sweep.shown_metric, saved)
+    write_model(out, winner, saved)
     if sweep.test is not None:
         write_predictions(out, model, sweep.test, train.classes, sweep.id_name)
     return saved.how_to_load.format(path=out / saved.name)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from rich.console import Console
 from xgboost import XGBClassifier
 
-from hptune.engine import SerialEngine
+from hptune.engine import ProcessesEngine, SerialEngine
 from hptune.observers import ProgressBar, ProgressLines
 from hptune.plan import Plan
 from hptune.records import FitTask, Outcome, Rung
@@ -86,8 +87,8 @@ def test_an_observer_sees_every_outcome_and_the_end_even_of_a_sweep_that_breaks(
 def test_the_ranking_shows_what_differs_and_the_closing_lines_what_was_shared() -> None:
     case = Case(XGBClassifier(), {"n_estimators": [1, 3], "max_depth": [2]}, *classes_table(60), cv=2)
     result = swept(case, SerialEngine())
-    shown = ranking(result, "score", "accuracy")
+    shown = ranking(replace(result, shown_metric="accuracy"))
     assert "accuracy, best first" in shown and "n_estimators" in shown and "max_depth" not in shown
-    closing = closing_lines(result, slots=1, threads=2, engine="serial")
+    closing = closing_lines(result, ProcessesEngine(1))
     assert "2 fits instead of 4, 6 of 8 rounds" in closing
-    assert "engine serial: 1 slot, 2 threads a fit" in closing
+    assert "engine processes: 1 slot, " in closing

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import tempfile
 import uuid
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,12 +18,11 @@ from pyspark.sql import SparkSession
 from hptune.engine._base import CRASHED, Work, failed, guarded
 from hptune.engine._bounded import bounded
 from hptune.engine._cores import cores_of, with_cores
+from hptune.engine._ending import has_ended, session_ended, unless_ended
 from hptune.engine._payload import Payload, lay_down
-from hptune.engine._shipping import session_directory, ship_package
+from hptune.engine._shipping import serve, ship_package, withdraw
 from hptune.engine._stream import OutcomeStream
 from hptune.engine._worker import freeze_modules, keep_zip_indexes
-from hptune.errors import ClusterError
-from hptune.interrupts import Stopped
 from hptune.plan import pack
 from hptune.records import FitTask, Outcome
 
@@ -34,9 +33,9 @@ _log = logging.getLogger(__name__)
 Bundle: TypeAlias = tuple[FitTask, ...]
 
 _JOB_PROPERTIES = ("spark.jobGroup.id", "spark.job.description", "spark.job.interruptOnCancel")
+_ABORTED = "Spark aborted a job; the fits that it did not end run again"
 _CANCEL_AGAIN_SECONDS = 0.5
-_CANCEL_SECONDS = 3.0  # for all that a run's end asks of the JVM
-_STOP_SECONDS = 3.0  # for the end of a session
+_CLOSING_SECONDS = 3.0  # for what a run's end asks of the JVM, and again for the session's
 BROADCAST_BYTES = 256 << 20  # up to here a private copy in each worker is cheaper than a file on each host
 
 
@@ -63,16 +62,21 @@ class SparkEngine:
         self.cores = cores_of(self._sc)
         self.slots: int = max(1, self.cores.total // self.cores.task)
         self.max_tasks = max_tasks
+        self.max_jobs = 2  # what runs at once is up to Spark
         if max_tasks is not None:
-            self.slots = max(1, min(self.slots, max_tasks))
+            self.slots = self.max_jobs = max(1, min(self.slots, max_tasks))
         self.is_local = str(self._sc.master).split("[")[0] == "local"
         self.max_failures = _max_failures(str(self._sc.master), str(conf.get("spark.task.maxFailures", "4")))
 
     def close(self) -> None:
         """Stop the session where the engine owns it."""
         if self._owned:
-            with suppress(Exception):  # a JVM that has gone, or does not answer, ends with this process
-                bounded(self._spark.stop, _STOP_SECONDS)
+            with suppress(TimeoutError):  # a JVM that does not answer ends with this process
+                bounded(self._stop, _CLOSING_SECONDS)
+
+    def _stop(self) -> None:
+        with unless_ended(self._sc):
+            self._spark.stop()
 
     def threads(self, n_tasks: int) -> int:
         """``spark.task.cpus``; idle cores as well in local mode, where they cannot belong to anyone else, and on
@@ -83,44 +87,54 @@ class SparkEngine:
         return max(1, self.slots * self.cores.task // at_once)
 
     def run(self, tasks: Sequence[FitTask], work: Work, description: str) -> Generator[Outcome, None, None]:
-        """Outcomes as they arrive; closing the iterator cancels the Spark job."""
-        run = _Run(self, description, self.threads(len(tasks)))
-        try:
-            run.share(work)
-            yield from run.outcomes(tasks)
-        finally:
-            run.close()
+        """Outcomes as they arrive; closing the iterator cancels the Spark jobs.
+
+        Raises
+        ------
+        ClusterError
+            The session ended meanwhile.
+        """
+        with tempfile.TemporaryDirectory(prefix="hptune-", ignore_cleanup_errors=True) as directory:
+            run = _Run(self, description, self.threads(len(tasks)), Path(directory))
+            try:
+                run.share(work)
+                yield from run.outcomes(tasks)
+            except Exception as error:
+                if has_ended(self._sc):
+                    raise session_ended() from error
+                raise
+            finally:
+                run.close()
 
 
 @dataclass(frozen=True)
 class _Done:
-    """A job's end: the tasks that it left as suspects, and whether it was aborted."""
+    """A job's end: the tasks that it left as suspects, and the error that aborted it."""
 
     suspects: Sequence[int]
-    aborted: bool = False
+    error: Exception | None = None
 
 
 class _Run:
     """One call of `SparkEngine.run`: what it shares with the executors, and what is still missing."""
 
-    def __init__(self, engine: SparkEngine, description: str, cpus: int) -> None:
+    def __init__(self, engine: SparkEngine, description: str, cpus: int, directory: Path) -> None:
         self.engine = engine
         self.cpus = cpus
         self.sc = engine._sc
         self.description = description
         self.group = f"hptune-{uuid.uuid4().hex}"
-        self.directory = Path(tempfile.mkdtemp(prefix="hptune-"))
-        self.stream = OutcomeStream()
+        self.directory = directory
+        self.stream = OutcomeStream(self.sc)
         self.threads: list[InheritableThread] = []
         self.suspects: set[int] = set()
         self.aborted = False
-        self.closing = False
         self.payload: Any = None
+        self.served: str | None = None
 
     def share(self, work: Work) -> None:
         """Bring `work` to where the executors find it."""
         self.payload = self._share(work)
-        self.accumulator = self.sc.accumulator([], self.stream)
 
     def outcomes(self, tasks: Sequence[FitTask]) -> Iterator[Outcome]:
         """One outcome for every cell of every task."""
@@ -132,41 +146,28 @@ class _Run:
                 yield outcome
             if not self.aborted:
                 break
-            self._check_session()
             still = [task.id for task in fine if task.id in missing]
             self.suspects.update(still[: self.engine.slots])
         yield from self._rescued(missing)
 
     def close(self) -> None:
         """Stop what still runs and take back what was shared."""
-        self.closing = True
-        with suppress(Exception):  # a JVM that has gone runs nothing any more
-            bounded(self._cancel, _CANCEL_SECONDS)
         self.stream.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        with suppress(TimeoutError):
+            bounded(self._cancel, _CLOSING_SECONDS)
 
     def _cancel(self) -> None:
-        for thread in self.threads:
-            while thread.is_alive():
-                self.sc.cancelJobGroup(self.group)
-                thread.join(_CANCEL_AGAIN_SECONDS)  # a job that was submitted after the cancel survives it
-        if self.payload is not None:
-            self.payload.destroy()
-
-    def _check_session(self) -> None:
-        """Where Spark itself has ended, no fit is to blame for what is missing.
-
-        Raises
-        ------
-        Stopped
-            The session's JVM has gone or is about to.
-        """
-        try:  # the public API does not tell
-            gone = bool(bounded(lambda: self.sc._jsc.sc().isStopped(), _CANCEL_SECONDS))
-        except Exception:  # whatever py4j makes of a JVM that is not there
-            gone = True
-        if gone:
-            raise Stopped("Spark has ended", ClusterError.exit_code)
+        with unless_ended(self.sc):
+            for thread in self.threads:
+                while thread.is_alive():
+                    self.sc.cancelJobGroup(self.group)
+                    thread.join(
+                        _CANCEL_AGAIN_SECONDS
+                    )  # a job that was submitted after the cancel survives it
+            if self.payload is not None:
+                self.payload.destroy()
+            if self.served is not None:
+                withdraw(self.served)
 
     def _share(self, work: Work) -> Any:
         payload = lay_down(work, self.directory)
@@ -175,40 +176,51 @@ class _Run:
         ship_package(self.sc)
         if payload.buffer_bytes <= BROADCAST_BYTES:
             return self.sc.broadcast(payload.with_content())
-        served = shutil.move(payload.file, session_directory())
-        self.sc.addFile(str(served))
-        return self.sc.broadcast(replace(payload, file=str(served)))
+        self.served = serve(self.sc, payload.file)
+        return self.sc.broadcast(replace(payload, file=self.served))
 
     def _streamed(self, tasks: Sequence[FitTask]) -> Iterator[Outcome]:
         """What the jobs deliver while they run.
 
-        Where there are more tasks than slots, the first job holds one task for each slot, the longest ones.
-        The first of them to end tells how long fits take, and the rest follows at once, packed by it, while
-        the first job still runs.
+        Where there are more tasks than slots, at first one task goes to each slot, the longest ones. The first
+        of them to end tells how long fits take, and the rest follows at once, packed by it, while the others
+        still run.
         """
         slots = self.engine.slots
-        # With a bound on tasks there is no second job: it would exceed the bound.
-        alone = len(tasks) <= 2 * slots or self.engine.max_tasks is not None
-        first, rest = (tasks, ()) if alone else (tasks[:slots], tasks[slots:])
+        first, rest = (tasks, ()) if len(tasks) <= 2 * slots else (tasks[:slots], tasks[slots:])
         cost = {task.id: task.cost for task in first}
-        running = self._submit([(task,) for task in first])
-        while running:
+        waiting = self._jobs([(task,) for task in first])
+        running = 0
+        while running or waiting:
+            while waiting and running < self.engine.max_jobs:
+                self._submit(waiting.popleft())
+                running += 1
             item = self.stream.queue.get()
             if isinstance(item, _Done):
                 running -= 1
-                self.aborted |= item.aborted
-                self.suspects.update(item.suspects)
-                if (
-                    not running and rest and item.suspects
-                ):  # all of the first ones crashed: nobody told the pace
-                    running += self._submit([(task,) for task in rest])
+                self._note(item)
+                if rest and item.suspects and not running and not waiting:
+                    waiting += self._jobs([(task,) for task in rest])  # all crashed: nobody told the pace
                     rest = ()
                 continue
             outcomes = [Outcome.from_json(line) for line in item]
             if rest:
-                running += self._submit(pack(rest, _seconds_per_cost(outcomes, cost), slots))
+                waiting += self._jobs(pack(rest, _seconds_per_cost(outcomes, cost), slots))
                 rest = ()
             yield from outcomes
+
+    def _jobs(self, bundles: Sequence[Bundle]) -> deque[Sequence[Bundle]]:
+        """All bundles as one Spark job; where tasks are bounded, a job for each, as jobs can wait for one another."""
+        bounded = self.engine.max_tasks is not None
+        return deque([[bundle] for bundle in bundles] if bounded else [bundles])
+
+    def _note(self, done: _Done) -> None:
+        self.suspects.update(done.suspects)
+        if done.error is not None:
+            if has_ended(self.sc):
+                raise done.error
+            _log.warning(_ABORTED, exc_info=done.error)
+            self.aborted |= not done.suspects
 
     def _rescued(self, missing: dict[int, FitTask]) -> Iterator[Outcome]:
         """Tasks whose outcomes did not arrive: again, this time through the job's own result.
@@ -218,20 +230,20 @@ class _Run:
         even then is a failed row.
         """
         lost = [(task,) for task in missing.values() if task.id not in self.suspects]
-        for outcome in self._collected(lost):
-            missing.pop(outcome.fit_id, None)
-            yield outcome
+        for bundles in self._jobs(lost):
+            for outcome in self._collected(bundles):
+                missing.pop(outcome.fit_id, None)
+                yield outcome
         for task in missing.values():
             yield from self._collected([(task,)]) or failed(task, CRASHED)
 
-    def _submit(self, bundles: Sequence[Bundle]) -> int:
+    def _submit(self, bundles: Sequence[Bundle]) -> None:
         thread = InheritableThread(target=self._stream_job, args=(bundles,), daemon=True)
-        self.threads.append(thread)
+        self.threads = [*(thread for thread in self.threads if thread.is_alive()), thread]
         thread.start()
-        return 1
 
     def _stream_job(self, bundles: Sequence[Bundle]) -> None:
-        accumulator = self.accumulator
+        accumulator, key = self.stream.accumulator, self.stream.key
         fits = _fits(self.payload, self.engine.max_failures)
 
         def fit(partition: Iterable[Bundle]) -> Iterator[int]:
@@ -239,16 +251,15 @@ class _Run:
                 if outcomes is None:
                     yield task.id
                 else:
-                    accumulator.add([outcome.to_json().encode() for outcome in outcomes])
+                    accumulator.add([(key, [outcome.to_json().encode() for outcome in outcomes])])
 
         try:
             self._describe()
             suspects = self._rdd(bundles).mapPartitions(fit).collect()
             self.stream.queue.put(_Done(suspects))
-        except Exception:  # an aborted job: what is missing is counted and runs again
-            if not self.closing:
-                _log.exception("the Spark job was aborted")
-            self.stream.queue.put(_Done((), aborted=True))
+        except Exception as error:  # an aborted job: what is missing is counted and runs again
+            alone = bundles[0] if len(bundles) == 1 else ()
+            self.stream.queue.put(_Done([task.id for task in alone], error))
 
     def _collected(self, bundles: Sequence[Bundle]) -> list[Outcome]:
         if not bundles:
@@ -264,17 +275,19 @@ class _Run:
             self._describe()
             lines = self._rdd(bundles).mapPartitions(fit).collect()
         except Exception:  # the job was aborted: none of its outcomes is known
-            _log.exception("the Spark job was aborted")
-            self._check_session()
+            if has_ended(self.sc):
+                raise
+            _log.warning(_ABORTED, exc_info=True)
             return []
         finally:
-            for name, value in before.items():  # this is the caller's thread
-                self.sc.setLocalProperty(name, value)  # type: ignore[arg-type]  # None takes it away
+            with unless_ended(self.sc):
+                for name, value in before.items():  # this is the caller's thread
+                    self.sc.setLocalProperty(name, value)  # type: ignore[arg-type]  # None takes it away
         return [Outcome.from_json(line) for line in lines]
 
     def _rdd(self, bundles: Sequence[Bundle]) -> RDD[Bundle]:
-        """A Spark task for each bundle, or as many as may run at once; as many cores as its fits have threads."""
-        rdd = self.sc.parallelize(bundles, min(len(bundles), self.engine.max_tasks or len(bundles)))
+        """A Spark task for each bundle, with as many cores as its fits have threads."""
+        rdd = self.sc.parallelize(bundles, len(bundles))
         wider = not self.engine.is_local and self.cpus > self.engine.cores.task
         return with_cores(rdd, self.cpus) if wider else rdd
 

@@ -1,55 +1,70 @@
 """Outcomes on their way from executors to the driver while a Spark job still runs.
 
-Each task adds its outcomes to an accumulator. When the task ends, Spark hands them to `addInPlace` on the
-driver, exactly once for each partition however often it was tried. That call runs on Spark's scheduler path:
-it must not parse, lock, do IO or raise, so it only puts bytes on a queue.
+Each task adds its outcomes to an accumulator, the one that all runs of a Spark context share: pyspark keeps every
+accumulator for as long as the process lives. When the task ends, Spark hands them to `addInPlace` on the driver,
+exactly once for each partition however often it was tried. That call runs on Spark's scheduler path: it must
+not parse, lock, do IO or raise, so it only puts bytes on a queue.
 """
 
 from __future__ import annotations
 
-import os
 import queue
 import uuid
-from typing import Any
+import weakref
+from typing import Any, TypeAlias
 
-from pyspark.accumulators import AccumulatorParam
+from pyspark import SparkContext, TaskContext
+from pyspark.accumulators import Accumulator, AccumulatorParam
 
-__all__ = ["OutcomeStream"]
+__all__ = ["Channel", "OutcomeStream", "Update"]
 
-_QUEUES: dict[
-    str, queue.SimpleQueue[Any]
-] = {}  # of this process's streams: a queue cannot travel with its param
+Update: TypeAlias = tuple[str, list[bytes]]  # the stream's key and outcomes
+
+_QUEUES: dict[str, queue.SimpleQueue[Any]] = {}  # of this process's open streams, by their keys
+_ACCUMULATORS: weakref.WeakKeyDictionary[SparkContext, Accumulator[list[Update]]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
-class OutcomeStream(AccumulatorParam[list[bytes]]):
-    """Collects lists of bytes in the tasks and puts them on `queue` on the driver.
+class Channel(AccumulatorParam[list[Update]]):
+    """Collects updates in the tasks and puts them on their streams' queues on the driver."""
 
-    It is pickled into every task, so it knows by the process id where it is.
-    """
-
-    def __init__(self) -> None:
-        self.key = uuid.uuid4().hex
-        self.driver = os.getpid()
-        _QUEUES[self.key] = queue.SimpleQueue()
-
-    @property
-    def queue(self) -> queue.SimpleQueue[Any]:
-        """Where lists of bytes arrive, on the driver only."""
-        return _QUEUES[self.key]
-
-    def close(self) -> None:
-        """Drop the queue; updates that come later are ignored."""
-        _QUEUES.pop(self.key, None)
-
-    def zero(self, value: list[bytes]) -> list[bytes]:
+    def zero(self, value: list[Update]) -> list[Update]:
         """An empty list."""
         return []
 
-    def addInPlace(self, value1: list[bytes], value2: list[bytes]) -> list[bytes]:  # noqa: N802 - Spark's name
-        """In a task both lists together; on the driver nothing, after `value2` went to the queue."""
-        if os.getpid() != self.driver:
+    def addInPlace(self, value1: list[Update], value2: list[Update]) -> list[Update]:  # noqa: N802 - Spark's name
+        """In a task both lists together; on the driver nothing, after `value2` went to the queues."""
+        if TaskContext.get() is not None:
             return value1 + value2
-        arrived = _QUEUES.get(self.key)
-        if arrived is not None and value2:
-            arrived.put(value2)
+        for key, outcomes in value2:
+            arrived = _QUEUES.get(key)
+            if arrived is not None:
+                arrived.put(outcomes)
         return []
+
+
+class OutcomeStream:
+    """What the tasks of one run deliver.
+
+    Attributes
+    ----------
+    key : str
+        Goes with every update that is added to `accumulator`.
+    accumulator : pyspark.Accumulator
+        For use in the tasks.
+    queue : queue.SimpleQueue
+        Where lists of bytes arrive.
+    """
+
+    def __init__(self, sc: SparkContext) -> None:
+        self.key = uuid.uuid4().hex
+        self.queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        if sc not in _ACCUMULATORS:
+            _ACCUMULATORS[sc] = sc.accumulator([], Channel())
+        self.accumulator = _ACCUMULATORS[sc]
+        _QUEUES[self.key] = self.queue
+
+    def close(self) -> None:
+        """Ignore updates that come later."""
+        _QUEUES.pop(self.key, None)

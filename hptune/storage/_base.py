@@ -25,7 +25,9 @@ __all__ = [
     "Store",
     "checked_name",
     "is_remote",
+    "refuse_query",
     "scheme_of",
+    "sorted_unique",
 ]
 
 _log = logging.getLogger(__name__)
@@ -34,7 +36,7 @@ _T = TypeVar("_T")
 ByteProgress: TypeAlias = Callable[[str, int, int], None]
 """Gets a file's name, its bytes that are here, and its size."""
 
-_NAME_BYTES = 255
+_NAME_BYTES = 240  # file systems take 255, of which unfinished copies need some
 _LONGEST_WAIT = 5.0
 
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -17,11 +18,12 @@ from hptune.storage._fetch import Fetched, fetch
 from hptune.storage._local import make_private_directory
 from hptune.storage._manifest import Copy, read_manifest, verified, write_manifest
 
-__all__ = ["CACHE_BYTES", "cached_copies", "default_cache", "evict", "exclusive"]
+__all__ = ["CACHE_BYTES", "cached_copies", "default_cache", "evict"]
 
 _log = logging.getLogger(__name__)
 
 CACHE_BYTES = 50 << 30
+_KEY = re.compile("[0-9a-f]{32}")  # nothing else is removed from a directory that a user may have named
 
 
 def default_cache() -> Path:
@@ -45,7 +47,7 @@ def cached_copies(
     not used for longest and is not in use makes room when the cache exceeds `limit` bytes.
     """
     home = cache / "files"
-    make_private_directory(home)
+    make_private_directory(home, option="--cache")
     directory = home / _key(store, files)
     with _locked(directory.with_suffix(".use"), fcntl.LOCK_SH):
         with _locked(directory.with_suffix(".fill"), fcntl.LOCK_EX, say):
@@ -56,27 +58,10 @@ def cached_copies(
         yield directory, fetched
 
 
-@contextmanager
-def exclusive(directory: Path) -> Iterator[None]:
-    """Hold a directory for this process alone.
-
-    Raises
-    ------
-    BlockingIOError
-        Another process holds it.
-    """
-    make_private_directory(directory.parent)
-    file = os.open(directory.with_suffix(".use"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(file)
-
-
 def evict(home: Path, limit: int) -> list[Path]:
     """Remove directories of copies, oldest use first, until `home` holds at most `limit` bytes; none in use."""
-    entries = sorted((path for path in home.iterdir() if path.is_dir()), key=_last_use)
+    ours = (path for path in home.iterdir() if _KEY.fullmatch(path.name) and path.is_dir())
+    entries = sorted(ours, key=_last_use)
     sizes = {path: _bytes_of(path) for path in entries}
     total = sum(sizes.values())
     gone = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,8 +24,6 @@ _log = logging.getLogger(__name__)
 
 CONNECTIONS = 8
 _TRIES = 3  # of a file that changes, or arrives damaged, while it is read
-
-Selection = Callable[[Sequence[RemoteFile]], Sequence[RemoteFile]]
 
 
 @dataclass(frozen=True)

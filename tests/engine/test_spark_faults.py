@@ -12,7 +12,7 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from hptune.engine import SerialEngine
-from hptune.engine._stream import OutcomeStream
+from hptune.engine._stream import Channel, Update
 from tests.builders import Case, classes_table, spark_session, swept, tasks
 from tests.engine.test_contract import killing, scored
 
@@ -65,16 +65,18 @@ def test_a_killed_worker_costs_no_other_outcome_of_its_bundle(engine: Any) -> No
 def test_a_poisoned_update_on_the_driver_costs_no_outcome(
     engine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    update = OutcomeStream.addInPlace
+    from pyspark import TaskContext
+
+    update = Channel.addInPlace
     raised: list[bool] = []
 
-    def poisoned(self: OutcomeStream, value1: list[bytes], value2: list[bytes]) -> list[bytes]:
-        if os.getpid() == self.driver and not raised:
+    def poisoned(self: Channel, value1: list[Update], value2: list[Update]) -> list[Update]:
+        if TaskContext.get() is None and not raised:
             raised.append(True)
             raise RuntimeError("poison")
         return update(self, value1, value2)
 
-    monkeypatch.setattr(OutcomeStream, "addInPlace", poisoned)
+    monkeypatch.setattr(Channel, "addInPlace", poisoned)
     for _ in range(2):  # Spark's channel stays broken for later sweeps of the session
         outcomes = list(engine.run(tasks(8, rungs=2), scored, "test"))
         assert sorted(outcome.candidate for outcome in outcomes) == list(range(16))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import stat
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +15,16 @@ from pathlib import Path
 import pytest
 
 from hptune.errors import ConfigurationError, HptuneError, InputDataError, OutputError
-from hptune.storage import Store, cached_copies, evict, fetch, open_store, upload
+from hptune.storage import (
+    Store,
+    cached_copies,
+    clear_scratch,
+    evict,
+    fetch,
+    open_store,
+    upload,
+    write_atomically,
+)
 from tests.storage.conftest import Container
 from tests.storage.proxy import running_proxy
 
@@ -195,6 +207,17 @@ def test_copies_are_private(store: Store, source: Path, tmp_path: Path) -> None:
             assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
 
 
+def test_nothing_but_copies_is_evicted_from_a_directory_that_the_user_named(
+    store: Store, source: Path, tmp_path: Path
+) -> None:
+    upload(source, store)
+    (tmp_path / "files" / "letters").mkdir(parents=True)
+    with cached_copies(store, store.files(), tmp_path) as (directory, _):
+        pass
+    assert evict(tmp_path / "files", 0) == [directory]
+    assert (tmp_path / "files" / "letters").is_dir()
+
+
 def test_the_cache_evicts_the_oldest_first_and_nothing_in_use(
     store: Store, source: Path, tmp_path: Path
 ) -> None:
@@ -208,3 +231,22 @@ def test_the_cache_evicts_the_oldest_first_and_nothing_in_use(
         assert evict(cache / "files", 0) == [newer]
         assert contents(used) == FILES
     assert evict(cache / "files", 0) == [used]
+
+
+def test_a_file_is_replaced_whole_and_what_killed_writers_left_can_be_cleared(tmp_path: Path) -> None:
+    target, bystander = tmp_path / "a[1].csv", tmp_path / ".a1.csv.x.tmp"
+    bystander.write_text("mine")
+    program = (
+        "import os, signal, sys; from pathlib import Path; from hptune.storage import write_atomically;"
+        "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL);"
+        "write_atomically(Path(sys.argv[1]), 'new')"
+    )
+    write_atomically(target, "old")
+    for _ in range(2):
+        killed = subprocess.run([sys.executable, "-c", program, str(target)], timeout=60)
+        assert killed.returncode == -signal.SIGKILL
+    assert target.read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 4
+    clear_scratch(tmp_path, [target.name])
+    assert set(tmp_path.iterdir()) == {target, bystander}
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600

@@ -1,52 +1,22 @@
-"""Search spaces, and the canonical form in which two parameter values are the same."""
+"""The canonical form in which two parameter values are the same."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator
-from sklearn.model_selection import ParameterGrid
 
-from hptune.errors import ConfigurationError
-
-__all__ = ["Uncanonical", "canonical", "grid_candidates"]
-
-Space = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+__all__ = ["Uncanonical", "canonical"]
 
 
 class Uncanonical(TypeError):
     """A value that cannot be compared by content: what holds it is neither shared nor resumed."""
-
-
-def grid_candidates(space: Space) -> list[dict[str, Any]]:
-    """All parameter settings of a grid, in scikit-learn's order.
-
-    Parameters
-    ----------
-    space : mapping, or sequence of mappings
-        Lists (and tuples, ranges, one-dimensional arrays) are choices, everything else is a constant that is
-        shown in every candidate. Several mappings are several grids, one after the other.
-
-    Raises
-    ------
-    ConfigurationError
-        The space is empty, or a parameter has no values.
-
-    Examples
-    --------
-    >>> grid_candidates({"max_depth": [3, 4], "eta": 0.1})
-    [{'eta': 0.1, 'max_depth': 3}, {'eta': 0.1, 'max_depth': 4}]
-    """
-    grids = [space] if isinstance(space, Mapping) else list(space)
-    if not grids or not any(grids):
-        raise ConfigurationError("search_space is empty", "give at least one parameter with its values")
-    return list(ParameterGrid([_choices(grid) for grid in grids]))
 
 
 def canonical(value: Any) -> str:
@@ -66,23 +36,6 @@ def canonical(value: Any) -> str:
     '{"a":["list",["float","0.5"],["NoneType","None"]],"b":["int","1"]}'
     """
     return json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"))
-
-
-def _choices(grid: Mapping[str, Any]) -> dict[str, list[Any]]:
-    choices = {}
-    for name, value in grid.items():
-        if not isinstance(name, str):
-            raise ConfigurationError(
-                f"search_space: a parameter's name must be text but got {name!r}", "quote or correct it"
-            )
-        is_choice = isinstance(value, (list, tuple, range, np.ndarray))
-        values = list(value) if is_choice else [value]
-        if not values:
-            raise ConfigurationError(
-                f"search_space: {name!r} has no values", "give it at least one, or take it out"
-            )
-        choices[name] = values
-    return choices
 
 
 def _canonical(value: Any) -> Any:
