@@ -110,12 +110,12 @@ def container(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> Container:
 def hptune(tmp_path: Path) -> Run:
     """Runs ``hptune`` with a cache of this test's own."""
 
-    def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: object, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
         return subprocess.run(
             [sys.executable, "-m", "hptune.cli", *map(str, arguments)],
             env={**inherited, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache"), **environment},
-            cwd=tmp_path, capture_output=True, text=True, timeout=120,
+            cwd=tmp_path, capture_output=True, text=True, timeout=timeout,
         )  # fmt: skip
 
     return run
