@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeAlias
 
 import cloudpickle
 
-from hptune.records import ERROR_BYTES, FitTask, Outcome, clipped
+from hptune.records import ERROR_BYTES, FitTask, Outcome, Status, clipped
 
 __all__ = ["CRASHED", "Engine", "Work", "failed", "guarded", "original_exception", "under_spark_submit"]
 
@@ -68,12 +68,14 @@ def guarded(work: Work, task: FitTask) -> list[Outcome]:
         return failed(task, traceback.format_exc(), error)
 
 
-def failed(task: FitTask, text: str, error: BaseException | None = None) -> list[Outcome]:
-    """A failed outcome for each rung of the task."""
+def failed(
+    task: FitTask, text: str, error: BaseException | None = None, *, status: Status = "failed"
+) -> list[Outcome]:
+    """An outcome without scores for each rung of the task."""
     raised = None if error is None else _portable(error)
     text = clipped(text, ERROR_BYTES if raised is None else _ERROR_BYTES_BESIDE_EXCEPTION)
     return [
-        Outcome(rung.candidate, task.fold, "failed", {}, fit_id=task.id, error=text, raised=raised)
+        Outcome(rung.candidate, task.fold, status, {}, fit_id=task.id, error=text, raised=raised)
         for rung in task.rungs
     ]
 
