@@ -73,6 +73,7 @@ def _guarded(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int
     """The command's exit code; an error is one line on standard error."""
     shown = warnings.showwarning
     warnings.showwarning = lambda message, *_: _say(f"warning: {message}")
+    warnings.filterwarnings("ignore", "Scoring failed", UserWarning)  # the table says it, with the cause
     try:
         given = sys.argv[1:] if argv is None else list(argv)
         refuse_secrets(given, "the command line")
