@@ -61,7 +61,8 @@ def features(arguments: argparse.Namespace, say: Say) -> None:
 
 def say(line: str) -> None:
     """Tell what is being done, on standard error."""
-    print(f"hptune: {line}", file=sys.stderr, flush=True)
+    with suppress(BrokenPipeError):  # nobody listens any more, as when spark-submit has gone
+        print(f"hptune: {line}", file=sys.stderr, flush=True)
 
 
 def sweep(
