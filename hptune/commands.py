@@ -121,7 +121,8 @@ def explain(arguments: argparse.Namespace, say: Say) -> None:
     """``hptune explain``: importances and learning curve of a sweep's winner."""
     from hptune.explain import explain as explained
 
-    print(explained(arguments.out, engine=arguments.engine, say=say))
+    places = {"cache": arguments.cache, "hadoop": hadoop_opener({})}
+    print(explained(arguments.out, engine=arguments.engine, say=say, **places))
 
 
 def _early_engine(config: SweepConfig, stack: ExitStack, say: Say) -> tuple[Engine | None, float]:

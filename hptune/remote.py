@@ -128,22 +128,29 @@ def output_directory(
         return
     store = open_store(out, hadoop=hadoop)
     there = {file.name for file in store.files()}
+    from hptune.outputs import OUTPUT_FILES, check_output, clear_output
+
+    ours = sorted(there & set(OUTPUT_FILES))
+    check_output(ours, out, overwrite=overwrite)
+    store.check_writable()
     staging = cache / "staging" / hashlib.sha256(store.uri.encode()).hexdigest()[:32]
     with held(staging, out):
-        from hptune.outputs import OUTPUT_FILES, check_output, clear_output, held_files
-
-        there = there & set(OUTPUT_FILES)
-        check_output(there, out, overwrite=overwrite)
-        if held_files(staging) and not overwrite:
-            raise ConfigurationError(
-                f"{staging} holds a sweep for {out} that was not sent",
-                f"{shlex.join(['hptune', 'upload', str(staging), out])}, or add --overwrite",
-            )
-        store.check_writable()
+        _refuse_unsent(staging, out, overwrite=overwrite)
         clear_output(staging)
-        mirror = Mirror(staging, store, OUTPUT_FILES, replaced=sorted(there), interval=MIRROR_SECONDS)
+        mirror = Mirror(staging, store, OUTPUT_FILES, replaced=ours, interval=MIRROR_SECONDS)
         say(f"outputs are mirrored to {store.uri} every {duration(MIRROR_SECONDS)} and at the end")
         yield from _mirrored(mirror, staging, say)
+
+
+def _refuse_unsent(staging: Path, out: str, *, overwrite: bool) -> None:
+    """Refuse to drop what an earlier run could not send."""
+    from hptune.outputs import held_files
+
+    if not overwrite and held_files(staging):
+        raise ConfigurationError(
+            f"{staging} holds a sweep for {out} that was not sent",
+            f"{shlex.join(['hptune', 'upload', str(staging), out])}, or add --overwrite",
+        )
 
 
 def _mirrored(mirror: Mirror, staging: Path, say: Say) -> Iterator[Path]:

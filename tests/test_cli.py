@@ -238,6 +238,7 @@ BAD = {
     "empty directory": (["data.path=."], 3, "gender_age_train"),
     "later key": (["early_termination={type: bandit}"], 2, "'early_termination' is not supported yet"),
     "unknown sampler": (["sampling_algorithm=randm"], 2, "did you mean 'random'?"),
+    "later sampler": (["sampling_algorithm=bayesian"], 2, "'bayesian' is not supported yet"),
     "random without an end": (["sampling_algorithm=random"], 2, "'limits.max_total_trials' is missing"),
     "limit of nothing": (["limits.max_total_trials=0"], 2, "must be a whole number from 1 but is 0"),
     "seed of a sampler": (

@@ -136,6 +136,8 @@ def sampling_section(value: Any, space: SearchSpace, limits: LimitsConfig, seed:
     if not isinstance(kind, str) or kind not in SAMPLERS:
         mend = did_you_mean(str(kind), SAMPLERS, f"the algorithms are {', '.join(SAMPLERS)}")
         raise ConfigurationError(f"unknown sampling_algorithm {kind!r}", mend)
+    if SAMPLERS[kind].adaptive:
+        raise ConfigurationError(f"sampling_algorithm {kind!r} is not supported yet", "use random or sobol")
     own_seed = given.get("seed")
     if own_seed is not None and (not isinstance(own_seed, int) or isinstance(own_seed, bool) or own_seed < 0):
         raise ConfigurationError(

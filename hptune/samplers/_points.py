@@ -5,13 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any
 
 import numpy as np
-from scipy.stats import qmc
 
-from hptune.samplers._base import Sampler
-from hptune.space import Dimension, Params, SearchSpace, Uncanonical, canonical
+from hptune.samplers._base import Sampler, Tried
+from hptune.space import Dimension, Params, SearchSpace
 
 __all__ = ["RandomSampler", "SobolSampler"]
 
@@ -21,12 +19,18 @@ _SOBOL_CHUNK = 64
 
 
 class PointSampler(Sampler):
-    """Candidates at points of the unit cube; none that the constraints refuse, and none a second time."""
+    """Candidates at points of the unit cube; none that the constraints refuse, and none a second time.
+
+    Attributes
+    ----------
+    tried : Tried
+        What was asked for or refused; what others put there is not drawn.
+    """
 
     def __init__(self, space: SearchSpace, seed: int = 0) -> None:
         super().__init__(space, seed)
         self._rng = np.random.default_rng(seed)
-        self._seen: set[tuple[Any, ...]] = set()
+        self.tried = Tried()
         self._left = self._candidates()
 
     def ask(self, n: int) -> list[Params]:
@@ -41,10 +45,10 @@ class PointSampler(Sampler):
         misses = 0
         for point in self._points():
             params = self.space.candidate(_coordinate(point))
-            if self._is_new(params) and self.space.allows(params):
+            if self.tried.add(params) and self.space.allows(params):
                 misses = 0
                 yield params
-            elif (misses := misses + 1) >= _MISSES or len(self._seen) == self.space.size:
+            elif (misses := misses + 1) >= _MISSES or len(self.tried) == self.space.size:
                 break
         yield from self._rest()
 
@@ -52,14 +56,8 @@ class PointSampler(Sampler):
         """What the draws did not meet, in random order; nothing where that cannot be listed."""
         if self.space.size is None or self.space.size > _LISTED:
             return
-        rest = [params for params in self.space.grid() if self._is_new(params)]
+        rest = [params for params in self.space.grid() if self.tried.add(params)]
         yield from (rest[index] for index in self._rng.permutation(len(rest)))
-
-    def _is_new(self, params: Params) -> bool:
-        key = tuple((name, _known_by(value)) for name, value in params.items())
-        is_new = key not in self._seen
-        self._seen.add(key)
-        return is_new
 
 
 class RandomSampler(PointSampler):
@@ -74,6 +72,8 @@ class SobolSampler(PointSampler):
     """Points of a scrambled Sobol sequence, which fill the space more evenly than random ones."""
 
     def _points(self) -> Iterator[Sequence[float]]:
+        from scipy.stats import qmc  # takes most of a second
+
         sequence = qmc.Sobol(max(1, len(self.space.dimensions)), scramble=True, seed=self._rng)
         while True:
             yield from sequence.random(_SOBOL_CHUNK).tolist()
@@ -81,10 +81,3 @@ class SobolSampler(PointSampler):
 
 def _coordinate(point: Sequence[float]) -> Callable[[Dimension], float]:
     return lambda dimension: point[dimension.number]
-
-
-def _known_by(value: Any) -> str | int:
-    try:
-        return canonical(value)
-    except Uncanonical:
-        return id(value)  # an option of a choice, which lives as long as the space

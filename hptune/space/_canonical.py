@@ -9,10 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
-from sklearn.base import BaseEstimator
 
-__all__ = ["Uncanonical", "canonical"]
+__all__ = ["Uncanonical", "canonical", "same_value"]
 
 
 class Uncanonical(TypeError):
@@ -38,6 +36,14 @@ def canonical(value: Any) -> str:
     return json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"))
 
 
+def same_value(left: Any, right: Any) -> bool:
+    """Whether a fit cannot tell two values apart; False where that cannot be known by content."""
+    try:
+        return left is right or canonical(left) == canonical(right)
+    except Uncanonical:
+        return False
+
+
 def _canonical(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes, np.generic)):
         return [type(value).__name__, repr(value)]
@@ -53,6 +59,14 @@ def _canonical(value: Any) -> Any:
     if type(value) is np.ndarray and not value.dtype.hasobject:
         digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
         return ["ndarray", repr(value.dtype), list(value.shape), digest]
+    return _canonical_object(value)
+
+
+def _canonical_object(value: Any) -> Any:
+    """The form of what only Python code can give. Its libraries take seconds to import: sweep files do without."""
+    import scipy.sparse as sp
+    from sklearn.base import BaseEstimator
+
     if sp.issparse(value):
         compressed = sp.csr_array(value)
         parts = (_canonical(getattr(compressed, part)) for part in ("data", "indices", "indptr"))
@@ -66,11 +80,13 @@ def _canonical(value: Any) -> Any:
     raise Uncanonical(f"{type(value).__name__} has no canonical form")
 
 
-def _cloned_by_parameters(estimator: BaseEstimator) -> bool:
+def _cloned_by_parameters(estimator: Any) -> bool:
     """Whether a clone is class, parameters and what ``set_output`` set.
 
     A frozen estimator's clones keep what it learned; metadata requests and callbacks are carried along too.
     """
+    from sklearn.base import BaseEstimator
+
     carries_more = not vars(estimator).keys().isdisjoint({"_metadata_request", "_skl_callbacks"})
     return type(estimator).__sklearn_clone__ is BaseEstimator.__sklearn_clone__ and not carries_more
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any, TypeAlias
 
 from hptune.errors import ConfigurationError
 from hptune.space._base import Expression
+from hptune.space._canonical import same_value
 from hptune.space._choice import Choice, Group
 from hptune.space._parse import parse_group, written
 
@@ -98,6 +101,13 @@ class SearchSpace:
             Gets each dimension that this candidate has, and returns a number from 0 and below 1.
         """
         return dict(sorted(_drawn("", self._root, "", lambda name: unit_of(self._by_name[name]))))
+
+    def units_of(self, params: Mapping[str, Any]) -> list[tuple[Dimension, float]] | None:
+        """A point of the unit cube whose candidate these parameters are; None where they are outside the space."""
+        for units in _placed("", self._root, "", params):
+            if dict(_drawn("", self._root, "", units.__getitem__)).keys() == params.keys():
+                return [(self._by_name[name], unit) for name, unit in units.items()]
+        return None
 
     def grid(self) -> Iterator[Params]:
         """All candidates that the constraints allow, in the order of scikit-learn's ParameterGrid.
@@ -225,6 +235,27 @@ def _picked(name: str, node: Any, index: int) -> Iterator[tuple[str, Any]]:
             index -= _count(option)
     else:
         yield name, node.value_at(index) if isinstance(node, Expression) else node
+
+
+def _placed(name: str, node: Any, path: str, params: Mapping[str, Any]) -> Iterator[dict[str, float]]:
+    """Every way in which `node` can give the values that `params` has: units by the paths to their expressions."""
+    if isinstance(node, Group):
+        ways = [
+            list(_placed(inner, value, _below(path, inner), params))
+            for inner, value in node.parameters.items()
+        ]
+        yield from (dict(ChainMap(*way)) for way in product(*ways))
+    elif isinstance(node, Choice):
+        for index, option in enumerate(node.options):
+            middle = {path: (index + 0.5) / len(node.options)}
+            yield from (middle | way for way in _placed(name, option, f"{path}[{index}]", params))
+    elif name not in params:
+        return
+    elif isinstance(node, Expression):
+        if (unit := node.to_unit(params[name])) is not None:
+            yield {path: unit}
+    elif same_value(node, params[name]):
+        yield {}
 
 
 def _below(path: str, name: str) -> str:

@@ -28,8 +28,8 @@ from hptune.storage import (
 from tests.storage.conftest import Container
 from tests.storage.proxy import running_proxy
 
-ODD = (" a ", "b.", "c..d", "-e", "%41", "f%2Fg", "h?i#j", "k+l&m=n", "o'p\"q", "😀", "e\u0301", "\u00e9", "r;s,t", "[u]{v}",
-       "$w", "~x", "x.part", "a|b<c>", "n" * 240)  # fmt: skip
+ODD = (" a ", "b.", "c..d", "-e", "%41", "f%2Fg", "h?i#j", "k+l&m=n", "o'p\"q", "😀", "e\u0301", "\u00e9", "r;s,t",
+       "[u]{v}", "$w", "~x", "x.part", "a|b<c>", "n" * 240)  # fmt: skip
 FILES = {"a.csv": b"id\n1\n", "deep/er/b.bin": os.urandom(9 << 20), "empty": b"", "小米 1%.txt": b"x"}
 FILES |= {name: name.encode() for name in ODD}
 
