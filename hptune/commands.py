@@ -143,7 +143,7 @@ def fetch_files(arguments: argparse.Namespace, say: Say) -> None:
     if not files:
         raise InputDataError(f"{store.uri} holds no files", "check container and prefix")
     with transfer_progress(say) as progress:
-        fetched = fetch(store, arguments.directory, files, progress=progress.update)
+        fetched = fetch(store, arguments.directory, files, progress=progress.update, say=say)
     say(f"{len(fetched.names)} files in {arguments.directory} verified, {fetched.bytes:,} bytes fetched")
 
 
