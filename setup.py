@@ -34,6 +34,7 @@ setup(
         # xgboost-cpu is the same module as xgboost without 350 MB of GPU libraries: install one, never both.
         "cpu": [f"xgboost-cpu{XGBOOST}"],
         "gpu": [f"xgboost{XGBOOST}"],
+        "bayesian": ["optuna>=5"],
         "spark": ["joblibspark>=0.6", "pyspark>=3.5"],
         "azure": ["azure-identity>=1.19", "azure-storage-blob>=12.24"],
     },

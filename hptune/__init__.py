@@ -4,12 +4,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hptune.api import load, run_sweep
     from hptune.search import GridSearchCV, RandomizedSearchCV
 
 __version__ = "0.1.0"
-__all__ = ["GridSearchCV", "RandomizedSearchCV", "__version__"]
+__all__ = ["GridSearchCV", "RandomizedSearchCV", "__version__", "load", "run_sweep"]
 
-_HOMES = {"GridSearchCV": "hptune.search", "RandomizedSearchCV": "hptune.search"}
+_HOMES = {
+    "GridSearchCV": "hptune.search",
+    "RandomizedSearchCV": "hptune.search",
+    "load": "hptune.api",
+    "run_sweep": "hptune.api",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +20,18 @@ from hptune.fitters import (
     stopping_early,
     takes_categories,
     takes_missing,
+    takes_weights,
     with_feature_types,
 )
-from hptune.formats import Reading, format_of
+from hptune.formats import Reading, check_data, format_of
 from hptune.matrix import Dataset
-from hptune.space import grid_candidates
+from hptune.samplers import BY_NAME as SAMPLERS
+from hptune.space import Params, SearchSpace
 from hptune.splits import folds_of
+from hptune.storage import default_cache
 from hptune.sweep import Sweep
 
-__all__ = ["build_sweep", "check_data", "default_cache", "ranking_scorer"]
-
-
-def default_cache() -> Path:
-    """Where feature matrices are kept between runs: ``$XDG_CACHE_HOME/hptune``, else ``~/.cache/hptune``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hptune"
-
-
-def check_data(config: SweepConfig) -> None:
-    """Refuse files that cannot be read, before anything slow is started."""
-    format_of(config.data).check(config.data)
+__all__ = ["build_sweep", "ranking_scorer"]
 
 
 def build_sweep(
@@ -62,14 +56,17 @@ def build_sweep(
         The data cannot be learned from.
     """
     estimator = _estimator(config)
-    candidates = grid_candidates(config.search_space)
+    candidates = _candidates(config, progress or _silent)
     for names in {tuple(candidate): None for candidate in candidates}:
         check_parameter_names(estimator, dict.fromkeys((*config.estimator_params, *names)))
     if config.early_stopping is not None:
         stopping_early(estimator, config.early_stopping, candidates)  # refuses before the data are read
+    if config.data.weight is not None and not takes_weights(estimator):
+        what = f"data.weight is set, but the fit of {type(estimator).__name__} takes no sample_weight"
+        raise ConfigurationError(what, "take it out, or use an estimator that learns from weights")
     scorer, metrics, shown = _scoring(estimator, config)
     ranks_by = _ranks_by(config, metrics, shown)
-    check_data(config)
+    check_data(config.data)
     dataset = _dataset(config, estimator, cache or default_cache(), progress or _silent)
     estimator = with_feature_types(estimator, dataset.train.feature_types)
     if is_regressor(estimator) and dataset.train.classes is not None:
@@ -101,6 +98,30 @@ def ranking_scorer(config: SweepConfig, estimator: Any) -> Any:
 
 def _silent(line: str) -> None:
     return None
+
+
+def _candidates(config: SweepConfig, say: Callable[[str], None]) -> list[Params]:
+    """What the sampler draws, as far as it knows it before anything is tried."""
+    limit = config.limits.max_total_trials
+    candidates = SAMPLERS[config.sampling.type](_space(config), config.sampling.seed).ask(
+        limit or sys.maxsize
+    )
+    if not candidates:
+        raise ConfigurationError("the constraints allow no candidate", "loosen them or widen search_space")
+    if limit is not None and len(candidates) < limit:
+        say(f"note: search_space has only {len(candidates)} candidates, not {limit}")
+    return candidates
+
+
+def _space(config: SweepConfig) -> SearchSpace:
+    """The search space with the functions that its constraints name."""
+    constraints = tuple(_imported(name, "constraint") for name in config.constraints)
+    for name, constraint in zip(config.constraints, constraints, strict=True):
+        if not callable(constraint):
+            raise ConfigurationError(
+                f"constraint {name!r} is no function", "name one that takes the parameters"
+            )
+    return replace(config.search_space, constraints=constraints)
 
 
 def _dataset(config: SweepConfig, estimator: Any, cache: Path, say: Callable[[str], None]) -> Dataset:
@@ -183,7 +204,7 @@ def _scoring(estimator: Any, config: SweepConfig) -> tuple[Any, tuple[str, ...],
         raise ConfigurationError("metrics need an objective.primary_metric", "name the scorer that ranks")
     names = tuple(dict.fromkeys((primary, *config.metrics)))
     scorers = {name: _scorer(estimator, name) for name in names}
-    return check_scoring(estimator, scoring=scorers), names, primary
+    return check_scoring(estimator, scoring=scorers, raise_exc=False), names, primary
 
 
 def _ranks_by(config: SweepConfig, metrics: Sequence[str], shown: str) -> str | None:

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 import os
-import signal
+import shlex
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from hptune import __version__, commands
-from hptune.build import default_cache
-from hptune.config import SweepConfig, load_config, parse_config
+from hptune.commands import say as _say
+from hptune.config import SHORT_KEYS, SweepConfig, load_config, parse_config, with_values
 from hptune.engine import BY_NAME as ENGINES
+from hptune.engine import under_spark_submit
 from hptune.errors import ConfigurationError, HptuneError
-from hptune.explain import explain
-from hptune.sample import write_sample
-from hptune.storage import refuse_secrets, take_credentials, texts_of
+from hptune.interrupts import Stopped, stoppable
+from hptune.storage import default_cache, refuse_secrets, take_credentials, texts_of
 
 __all__ = ["main", "sweep_main"]
 
 _log = logging.getLogger(__name__)
 
-
+# Flags that are called as their keys are; SHORT_KEYS has the others.
+_FLAGS = ("data", "estimator", "cv", "engine", "out")
 _ROLES = {
     "target": "the column to predict",
     "id": "the column of row ids",
@@ -71,24 +73,24 @@ class _Parser(argparse.ArgumentParser):
 
 def _guarded(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     """The command's exit code; an error is one line on standard error."""
-    before = signal.signal(signal.SIGTERM, _stop)
     shown = warnings.showwarning
     warnings.showwarning = lambda message, *_: _say(f"warning: {message}")
+    warnings.filterwarnings("ignore", "Scoring failed", UserWarning)  # the table says it, with the cause
     try:
         given = sys.argv[1:] if argv is None else list(argv)
         refuse_secrets(given, "the command line")
-        arguments = parser.parse_args(given)
+        arguments = parser.parse_args(given, argparse.Namespace(given=given))
         os.umask(0o077)  # whatever is written, by libraries too, is the owner's alone
         take_credentials()
         _log_as_asked(verbose=getattr(arguments, "verbose", False))
-        arguments.run(arguments)
+        with stoppable(with_parent=under_spark_submit()):
+            arguments.run(arguments)
     except HptuneError as error:
         _tell(str(error))
         return error.exit_code
-    except _Terminated:
-        return 128 + signal.SIGTERM
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
+    except Stopped as stopped:
+        _say(f"stopped early: {stopped.reason}")
+        return stopped.exit_code
     except (
         Exception
     ) as error:  # a defect of ours: still one line, and the traceback where --verbose asks for it
@@ -98,7 +100,6 @@ def _guarded(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int
         )
         return 1
     finally:
-        signal.signal(signal.SIGTERM, before)
         warnings.showwarning = shown
     return 0
 
@@ -115,19 +116,7 @@ def _log_as_asked(*, verbose: bool) -> None:
 def _tell(error: str) -> None:
     """One line, however many the error has, and nothing in it that could steer a terminal."""
     line = " ".join("".join(sign if sign.isprintable() else " " for sign in error).split())
-    print(f"hptune: error: {line}", file=sys.stderr)
-
-
-class _Terminated(BaseException):
-    """SIGTERM: everything that is open is closed on the way out."""
-
-
-def _stop(number: int, frame: object) -> None:
-    raise _Terminated
-
-
-def _say(line: str) -> None:
-    print(f"hptune: {line}", file=sys.stderr, flush=True)
+    _say(f"error: {line}")
 
 
 def _add_sample(parser: argparse.ArgumentParser) -> None:
@@ -135,19 +124,16 @@ def _add_sample(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scale", type=float, default=0.02, help="share of the full data (default 0.02)")
     parser.add_argument("--seed", type=int, default=0, help="of the random numbers (default 0)")
     parser.add_argument("--leak", action="store_true", help="let the row order tell about the labels")
-    parser.set_defaults(run=_sample)
-
-
-def _sample(arguments: argparse.Namespace) -> None:
-    options = {"scale": arguments.scale, "seed": arguments.seed, "leak": arguments.leak}
-    write_sample(arguments.directory, **options, progress=_say)
+    _add_verbose(parser)
+    parser.set_defaults(run=lambda given: commands.sample(given, _say))
 
 
 def _add_features(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, metavar="URI", help="the raw files")
-    parser.add_argument("--cache", type=Path, default=None, metavar="DIR", help="where matrices are kept")
+    _add_cache(parser)
     parser.add_argument("--features", default="all", help="all, small or a block's name (default all)")
     parser.add_argument("--encoding", default="fraction", help="fraction or indicator (default fraction)")
+    _add_verbose(parser)
     parser.set_defaults(run=lambda given: commands.features(given, _say))
 
 
@@ -157,13 +143,15 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--test", metavar="URI", help="rows to predict with the winner")
     for role, help_text in _ROLES.items():
         parser.add_argument(f"--{role}", metavar="COL", help=help_text)
-    parser.add_argument("--cache", type=Path, default=None, metavar="DIR", help="where matrices are kept")
+    _add_cache(parser)
     parser.add_argument("--estimator", metavar="NAME", help="package.Class or package.module:function")
     parser.add_argument("--scoring", metavar="NAME", help="the scorer that ranks")
     parser.add_argument("--cv", type=int, metavar="N", help="number of folds")
     parser.add_argument("--engine", choices=sorted(ENGINES), help="where fits run")
     parser.add_argument("--out", metavar="URI", help="where results go (default runs/<name>-<time>)")
     parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE")
+    parser.add_argument("--resume", action="store_true", help="go on with the sweep that --out holds")
+    parser.add_argument("--extend", action="store_true", help="with --resume: allow a wider search space")
     parser.add_argument("--overwrite", action="store_true", help="replace the sweep that --out holds")
     loudness = parser.add_mutually_exclusive_group()
     loudness.add_argument("-q", "--quiet", action="store_true", help="no progress")
@@ -177,9 +165,33 @@ def _sweep(arguments: argparse.Namespace) -> None:
         _config(arguments),
         arguments.cache or default_cache(),
         say,
-        overwrite=arguments.overwrite,
+        existing=commands.existing_sweep(
+            overwrite=arguments.overwrite, resume=arguments.resume, extend=arguments.extend
+        ),
+        again=functools.partial(_resuming, arguments.given),
         quiet=arguments.quiet,
     )
+
+
+def _resuming(given: Sequence[str], out: str) -> str:
+    """The command that goes on with the sweep which the arguments `given` started."""
+    words = [word for word in given if len(word) < _SHORTEST_OVERWRITE or not "--overwrite".startswith(word)]
+    if not any(word == "--out" or word.startswith("--out=") for word in words):
+        words += ["--out", out]
+    if "--resume" not in words:
+        words.append("--resume")
+    return shlex.join([*_program(), *words])
+
+
+_SHORTEST_OVERWRITE = len("--ov")  # argparse takes it for the whole word
+
+
+def _program() -> list[str]:
+    """What was typed before the arguments."""
+    if not sys.argv[0].endswith(".py") or sys.argv[0].endswith("cli.py"):
+        return ["hptune"]
+    start = ["spark-submit", "..."] if "PYSPARK_GATEWAY_PORT" in os.environ else ["python"]
+    return [*start, sys.argv[0]]  # the dots are what only Spark knows
 
 
 def _add_fetch(parser: argparse.ArgumentParser) -> None:
@@ -196,43 +208,30 @@ def _add_upload(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=lambda given: commands.upload_files(given, _say))
 
 
+def _add_cache(parser: argparse.ArgumentParser) -> None:
+    help_text = "where matrices and copies of remote files are kept (default ~/.cache/hptune)"
+    parser.add_argument("--cache", type=Path, default=None, metavar="DIR", help=help_text)
+
+
 def _add_verbose(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "-v", "--verbose", action="store_true", help="show what is logged: what is tried again"
-    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="show what is logged, tracebacks too")
 
 
 def _add_explain(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("out", type=Path, metavar="OUT", help="the directory of a finished sweep")
+    parser.add_argument("out", metavar="OUT", help="the directory of a finished sweep: a path, az://...")
+    _add_cache(parser)
     parser.add_argument("--engine", choices=sorted(ENGINES), help="where fits run (default: as in the sweep)")
-    parser.set_defaults(run=lambda given: print(explain(given.out, engine=given.engine, say=_say)))
+    _add_verbose(parser)
+    parser.set_defaults(run=lambda given: commands.explain(given, _say))
 
 
 def _config(arguments: argparse.Namespace) -> SweepConfig:
     """The sweep file, then the flags, then ``--set``."""
     raw = load_config(arguments.config) if arguments.config else {}
     refuse_secrets(texts_of(raw), str(arguments.config))
-    flags = {
-        "estimator": arguments.estimator,
-        "cv": arguments.cv,
-        "engine": arguments.engine,
-        "out": arguments.out,
-    }
-    raw |= {key: value for key, value in flags.items() if value is not None}
-    given = {"path": arguments.data, "test": arguments.test}
-    given |= {role: getattr(arguments, role) for role in _ROLES}
-    given = {key: value for key, value in given.items() if value is not None}
-    if given:
-        data = raw.get("data")
-        short = {"path": data} if isinstance(data, str) else {}
-        raw["data"] = {**short, **(data if isinstance(data, Mapping) else {}), **given}
-    if arguments.scoring is not None:
-        objective = raw.get("objective")
-        raw["objective"] = {
-            **(objective if isinstance(objective, Mapping) else {}),
-            "primary_metric": arguments.scoring,
-        }
-    return parse_config(raw, arguments.overrides)
+    flags = {name: getattr(arguments, name) for name in (*_FLAGS, *SHORT_KEYS)}
+    given = {name: value for name, value in flags.items() if value is not None}
+    return parse_config(with_values(raw, given), arguments.overrides)
 
 
 if __name__ == "__main__":

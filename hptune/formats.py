@@ -21,7 +21,7 @@ from hptune.tables import (
     table_format,
 )
 
-__all__ = ["BY_NAME", "Format", "Reading", "format_of"]
+__all__ = ["BY_NAME", "Format", "Reading", "check_data", "format_of"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,11 @@ class Format:
     load: Callable[[DataConfig, Reading], Dataset]
     options: frozenset[str]
     id_name: str = "id"
+
+
+def check_data(data: DataConfig) -> None:
+    """Refuse files that cannot be read, before anything slow is started; raises as `format_of` does."""
+    format_of(data).check(data)
 
 
 def format_of(data: DataConfig) -> Format:

@@ -10,9 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +24,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
+
+from hptune.errors import OutputError
 
 __all__ = ["Dataset", "FeatureMatrix", "cached_dataset", "file_sha256", "read_dataset", "write_dataset"]
 
@@ -31,6 +36,10 @@ _META = "meta.json"
 _META_SUM = "meta.json.sha256"
 _OPTIONAL = ("y", "row_ids", "weights", "groups")
 _CSR = ("data", "indices", "indptr")
+_CACHE_BYTES = 20 << 30
+_ABANDONED_SECONDS = 24 * 3600.0  # no dataset takes that long to write
+_STORED = re.compile("[0-9a-f]{32}")  # nothing else is removed from a directory that a user may have named
+_SCRATCH = re.compile(r"\.[0-9a-f]{32}\..{8}")
 
 
 @dataclass(frozen=True)
@@ -143,11 +152,23 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def cached_dataset(cache: Path, key: str, build: Callable[[], Dataset]) -> tuple[Dataset, bool]:
+def cached_dataset(
+    cache: Path, key: str, build: Callable[[], Dataset], *, limit: int = _CACHE_BYTES
+) -> tuple[Dataset, bool]:
     """The dataset stored under `key` in `cache`, built and stored first where it is not.
 
-    `key` must be a hash of everything that `build` depends on. A stored dataset that is damaged counts as
-    absent and is replaced.
+    A stored dataset that is damaged counts as absent and is replaced.
+
+    Parameters
+    ----------
+    cache : Path
+        Made where it does not exist.
+    key : str
+        A hash, in hex, of everything that `build` depends on.
+    build : callable
+        Makes the dataset.
+    limit : int, default 20 GiB
+        Bytes of all stored datasets beyond which those that were not used for longest are removed.
 
     Returns
     -------
@@ -155,21 +176,35 @@ def cached_dataset(cache: Path, key: str, build: Callable[[], Dataset]) -> tuple
         Memory-mapped from the cache in both cases.
     reused : bool
         Whether it was there already.
+
+    Raises
+    ------
+    OutputError
+        `cache` cannot be written.
     """
     directory = cache / key[:32]
     stored = read_dataset(directory)
     if stored is not None:
+        with suppress(OSError):  # a cache that others keep may be read-only
+            os.utime(directory)
         return stored, True
+    built = build()
     try:
-        write_dataset(directory, build())
-    except OSError:
+        write_dataset(directory, built)
+    except OSError as error:
         if (rival := read_dataset(directory)) is None:
-            raise
+            raise _cannot_keep(cache, (error.strerror or str(error)).lower()) from error
         return rival, True  # another process built the same meanwhile
     written = read_dataset(directory)
     if written is None:
-        raise OSError(f"the dataset just written to {directory} does not read back")
+        raise _cannot_keep(cache, f"what was just written to {directory} does not read back")
+    with suppress(OSError):  # others tidy up at the same time
+        _make_room(cache, directory, limit)
     return written, False
+
+
+def _cannot_keep(cache: Path, reason: str) -> OutputError:
+    return OutputError(f"cannot keep feature matrices in {cache} ({reason})", "choose another with --cache")
 
 
 def write_dataset(directory: Path, dataset: Dataset) -> None:
@@ -206,6 +241,31 @@ def read_dataset(directory: Path) -> Dataset | None:
         return Dataset(train=parts["train"], test=parts.get("test"), notes=tuple(meta["notes"]))
     except (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, ArithmeticError):
         return None  # whatever is wrong with a cache, building it again mends it
+
+
+def _make_room(cache: Path, used: Path, limit: int) -> None:
+    """Remove what killed processes left, and beyond `limit` bytes datasets, oldest use first; never `used`.
+
+    To a process that works on one of them it stays readable: its arrays are mapped.
+    """
+    entries = sorted((_last_use(path), path) for path in cache.iterdir())
+    for last_use, path in entries:
+        if _SCRATCH.fullmatch(path.name) and time.time() - last_use > _ABANDONED_SECONDS:
+            shutil.rmtree(path, ignore_errors=True)
+    stored = [path for _, path in entries if _STORED.fullmatch(path.name) and (path / _META).is_file()]
+    sizes = {path: sum(file.stat().st_size for file in path.glob("*/*.npy")) for path in stored}
+    for path in stored:
+        if sum(sizes.values()) <= limit:
+            return
+        if path != used:
+            shutil.rmtree(path, ignore_errors=True)
+            del sizes[path]
+
+
+def _last_use(path: Path) -> float:
+    with suppress(OSError):
+        return path.stat().st_mtime
+    return 0.0
 
 
 def _arrays(matrix: FeatureMatrix) -> Iterator[tuple[str, Array]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -17,29 +19,44 @@ import yaml
 from hptune.errors import ConfigurationError, OutputError
 from hptune.fitters import SavedModel
 from hptune.matrix import FeatureMatrix
+from hptune.records import Existing
 from hptune.results import sweeping_results, to_csv, to_parquet
-from hptune.storage import make_private_directory, write_atomically
+from hptune.storage import clear_scratch, write_atomically
 
 __all__ = [
+    "JOURNAL",
     "OUTPUT_FILES",
+    "RESULTS",
+    "SWEEP",
+    "WINNER",
+    "WINNER_FILES",
+    "Winner",
+    "check_output",
     "clear_output",
+    "clear_winner",
+    "held_files",
+    "log_to",
     "plain_json",
-    "prepare_output",
+    "read_winner",
     "write_model",
     "write_predictions",
     "write_results",
     "write_sweep",
+    "write_winner",
 ]
 
 JOURNAL = "journal.jsonl"
 LOG = "hptune.log"
+RESULTS = "results.parquet"
+SWEEP = "sweep.yaml"
+WINNER = "best_params.json"
 OUTPUT_FILES = (
-    "sweep.yaml",
+    SWEEP,
     JOURNAL,
     "results.csv",
-    "results.parquet",
+    RESULTS,
     "sweeping_results.txt",
-    "best_params.json",
+    WINNER,
     "model.ubj",
     "model.skops",
     "predictions.csv",
@@ -47,33 +64,40 @@ OUTPUT_FILES = (
     "learning_curve.csv",
     LOG,
 )
+WINNER_FILES = OUTPUT_FILES[OUTPUT_FILES.index(WINNER) : -1]
 
 
-def prepare_output(out: Path, *, overwrite: bool) -> None:
-    """Make the output directory, and refuse one that holds a sweep unless it may be overwritten.
+def check_output(held: Collection[str], shown: str, existing: Existing) -> None:
+    """Refuse a place that holds a sweep, unless it may be replaced or can be resumed.
 
-    Nothing in it changes yet: `clear_output` is for when the sweep is known to start.
+    Parameters
+    ----------
+    held : collection of str
+        Names of our files that are there; `held_files` finds them in a directory.
+    shown : str
+        What the user calls the place.
+    existing : {"refused", "replaced", "resumed", "extended"}
+        What becomes of a sweep that is there.
 
     Raises
     ------
     ConfigurationError
-        It holds a sweep already.
-    OutputError
-        It cannot be made or written to.
+        It holds a sweep already, or one that cannot be resumed.
     """
-    try:
-        if out.exists() and not out.is_dir():
-            raise ConfigurationError(f"{out} is a file", "give a directory to --out")
-        held = _held(out)
-    except (OSError, ValueError) as error:  # a name too long, a directory that may not be entered, a NUL
-        raise _cannot_use(out, error) from error
-    if held and not overwrite:
-        raise ConfigurationError(f"{out} holds a sweep already", "add --overwrite or choose another --out")
-    make_private_directory(out)
+    if not held or existing == "replaced":
+        return
+    if existing == "refused":
+        raise ConfigurationError(
+            f"{shown} holds a sweep already", "add --resume, --overwrite or choose another --out"
+        )
+    if JOURNAL not in held:
+        raise ConfigurationError(
+            f"{shown} holds files of a sweep but no {JOURNAL}", "add --overwrite or choose another --out"
+        )
 
 
 def clear_output(out: Path) -> None:
-    """Remove the files of the sweep before; files that hptune does not write stay.
+    """Remove the files of the sweep before, half-written ones too; files that hptune does not write stay.
 
     Raises
     ------
@@ -81,15 +105,41 @@ def clear_output(out: Path) -> None:
         One of them cannot be removed.
     """
     try:
-        for path in _held(out):
-            path.unlink()
+        for name in reversed(held_files(out)):  # what makes it a sweep goes last
+            (out / name).unlink()
+        clear_scratch(out, OUTPUT_FILES)
     except OSError as error:
         raise _cannot_use(out, error) from error
 
 
-def _held(out: Path) -> list[Path]:
-    """Our files in `out`; a link counts by itself, wherever it points to, for nothing is written through it."""
-    return [out / name for name in OUTPUT_FILES if os.path.lexists(out / name)]
+def clear_winner(out: Path, winner: Winner | None = None) -> None:
+    """Remove the files of a winner that is one no longer; those of the same `winner` stay.
+
+    Raises
+    ------
+    OutputError
+        One of them cannot be removed.
+    """
+    try:
+        if winner is not None and _is_held(out, winner):
+            return
+        for name in WINNER_FILES:
+            (out / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise _cannot_use(out, error) from error
+
+
+def _is_held(out: Path, winner: Winner) -> bool:
+    try:
+        held = read_winner(out)
+    except OutputError:
+        return False
+    return held.params == plain_json(winner.params) and held.metric == winner.metric
+
+
+def held_files(out: Path) -> list[str]:
+    """Names of our files in `out`; a link counts by itself, wherever it points to: nothing is written through it."""
+    return [name for name in OUTPUT_FILES if os.path.lexists(out / name)]
 
 
 def _cannot_use(out: Path, error: Exception) -> OutputError:
@@ -102,27 +152,74 @@ def _cannot_use(out: Path, error: Exception) -> OutputError:
 def write_sweep(out: Path, config: Mapping[str, Any]) -> None:
     """``sweep.yaml``: the resolved configuration, which runs again as it is."""
     text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, width=100)
-    write_atomically(out / "sweep.yaml", text)
+    write_atomically(out / SWEEP, text)
 
 
 def write_results(
     out: Path, table: pd.DataFrame, results: Mapping[str, Any], metric: str, shown: str
 ) -> None:
-    """``results.csv``, ``results.parquet`` and ``sweeping_results.txt``."""
+    """``results.csv``, ``results.parquet`` and ``sweeping_results.txt``; their statuses tell what was not run."""
+    statuses = table.sort_values("candidate")["status"].tolist()
     write_atomically(out / "results.csv", to_csv(table))
-    write_atomically(out / "results.parquet", to_parquet(table))
-    write_atomically(out / "sweeping_results.txt", sweeping_results(results, metric, shown))
+    write_atomically(out / RESULTS, to_parquet(table))
+    write_atomically(out / "sweeping_results.txt", sweeping_results(results, metric, shown, statuses))
 
 
-def write_model(
-    out: Path, params: Mapping[str, Any], score: float, shown: str, model: SavedModel | None
-) -> None:
-    """``best_params.json`` and, where the winner was refitted, its model."""
-    best = {"params": plain_json(params), "metric": shown, "mean_test_score": score}
-    text = json.dumps(best, indent=2, allow_nan=False, ensure_ascii=False)
-    write_atomically(out / "best_params.json", text + "\n")
-    if model is not None:
-        write_atomically(out / model.name, model.content)
+@dataclass(frozen=True)
+class Winner:
+    """What ``best_params.json`` holds.
+
+    Parameters
+    ----------
+    params : mapping
+        The candidate's parameters; read from a file, what is no number, text, list or mapping is a text.
+    metric : str
+        What people call the metric that ranks.
+    mean_test_score : float
+        Larger is better.
+    refit_params : mapping
+        What the refit sets beside `params`: after early stopping the number of rounds.
+    model, model_sha256 : str, optional
+        Name and checksum of the model's file; None without refit.
+    """
+
+    params: Mapping[str, Any]
+    metric: str
+    mean_test_score: float
+    refit_params: Mapping[str, Any] = field(default_factory=dict)
+    model: str | None = None
+    model_sha256: str | None = None
+
+
+def write_winner(out: Path, winner: Winner) -> None:
+    """``best_params.json``."""
+    text = json.dumps(plain_json(vars(winner)), indent=2, allow_nan=False, ensure_ascii=False)
+    write_atomically(out / WINNER, text + "\n")
+
+
+def read_winner(out: Path) -> Winner:
+    """What `write_winner` wrote.
+
+    Raises
+    ------
+    OutputError
+        The file is not there, or damaged.
+    """
+    try:
+        winner = Winner(**json.loads((out / WINNER).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise OutputError(f"{out / WINNER} is damaged", "run the sweep again") from error
+    maps = isinstance(winner.params, dict) and isinstance(winner.refit_params, dict)
+    if not maps or not isinstance(winner.metric, str) or not isinstance(winner.mean_test_score, (int, float)):
+        raise OutputError(f"{out / WINNER} is damaged", "run the sweep again")
+    return winner
+
+
+def write_model(out: Path, winner: Winner, model: SavedModel) -> None:
+    """The winner's model, then ``best_params.json`` with its name and checksum."""
+    write_atomically(out / model.name, model.content)
+    checksum = hashlib.sha256(model.content).hexdigest()
+    write_winner(out, replace(winner, model=model.name, model_sha256=checksum))
 
 
 def plain_json(value: Any) -> Any:

@@ -6,10 +6,13 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, TypeAlias
 
-__all__ = ["ERROR_BYTES", "EarlyStopping", "FitTask", "Outcome", "Rung", "Status", "clipped"]
+__all__ = ["ERROR_BYTES", "EarlyStopping", "Existing", "FitTask", "Outcome", "Rung", "Status", "clipped"]
+
+Existing: TypeAlias = Literal["refused", "replaced", "resumed", "extended"]
+"""What becomes of a sweep that the output directory holds already."""
 
 Status: TypeAlias = Literal["ok", "failed", "crashed", "timeout"]
 
@@ -74,10 +77,15 @@ class FitTask:
 
     def alone(self, rung: Rung) -> FitTask:
         """The same fit for one rung only."""
-        if self.rung_parameter is None:
+        return self.of_rungs((rung,))
+
+    def of_rungs(self, rungs: tuple[Rung, ...]) -> FitTask:
+        """The same fit for some of its rungs, shortest first: no longer than the longest of them."""
+        if self.rung_parameter is None or rungs == self.rungs:
             return self
-        params = {**self.params, self.rung_parameter: rung.rounds}
-        return replace(self, params=params, rungs=(rung,))
+        longest, was = rungs[-1].rounds or 1, self.rungs[-1].rounds or 1
+        params = {**self.params, self.rung_parameter: rungs[-1].rounds}
+        return replace(self, params=params, rungs=rungs, cost=self.cost * longest / was)
 
 
 @dataclass(frozen=True)
@@ -145,26 +153,38 @@ class Outcome:
     attempts: int = 1
 
     def to_json(self) -> str:
-        """One line of strict JSON; non-finite scores are written as strings.
+        """One line of strict JSON; defaults are left out, and non-finite scores are written as strings.
 
         Examples
         --------
         >>> line = Outcome(0, 1, "ok", {"score": float("nan")}).to_json()
+        >>> line
+        '{"candidate":0,"fold":1,"status":"ok","test_scores":{"score":"nan"}}'
         >>> Outcome.from_json(line).test_scores
         {'score': nan}
         """
-        fields = asdict(self)
-        for scores in ("test_scores", "train_scores"):
-            fields[scores] = {name: _strict(value) for name, value in fields[scores].items()}
-        return json.dumps(fields, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        named = ((each.name, getattr(self, each.name), each.default) for each in _FIELDS)
+        told = {name: value for name, value, default in named if value != default}
+        for scores in _SCORES:
+            told[scores] = {name: _strict(value) for name, value in told[scores].items()}
+        if not self.train_scores:
+            del told["train_scores"]
+        return json.dumps(told, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, line: str | bytes) -> Outcome:
         """The outcome that `to_json` wrote, equal to the last bit."""
-        fields = json.loads(line)
-        for scores in ("test_scores", "train_scores"):
-            fields[scores] = {name: _number(value) for name, value in fields[scores].items()}
-        return cls(**fields)
+        return cls.from_fields(json.loads(line))
+
+    @classmethod
+    def from_fields(cls, told: Mapping[str, Any]) -> Outcome:
+        """The outcome of what ``json.loads`` made of `to_json`'s line."""
+        scores = {name: told[name] for name in _SCORES if name in told}
+        return cls(**{**told, **{name: _numbers(by_name) for name, by_name in scores.items()}})
+
+
+_FIELDS = fields(Outcome)
+_SCORES = ("test_scores", "train_scores")
 
 
 def clipped(text: str, limit: int = ERROR_BYTES) -> str:
@@ -185,5 +205,5 @@ def _strict(value: float) -> float | str:
     return value if math.isfinite(value) else str(float(value))
 
 
-def _number(value: float | str) -> float:
-    return float(value) if isinstance(value, str) else value
+def _numbers(scores: Mapping[str, float | str]) -> dict[str, float]:
+    return {name: float(value) if isinstance(value, str) else value for name, value in scores.items()}

@@ -1,21 +1,27 @@
-"""Inputs and outputs of a sweep that are not on this machine: verified copies, and a directory that is mirrored."""
+"""Inputs and outputs of a sweep that are not on this machine: verified copies, and a directory that is mirrored.
+
+What writes outputs needs scikit-learn and all fitters, which take seconds to import: not before a place has answered.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import logging
+import os
+import shlex
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from hptune.config import SweepConfig
-from hptune.errors import ConfigurationError, InputDataError, OutputInUseError
+from hptune.errors import ConfigurationError, InputDataError, StorageError
 from hptune.features import raw_file_names
+from hptune.locks import held
 from hptune.observers import duration, transfer_progress
-from hptune.outputs import OUTPUT_FILES, clear_output, prepare_output, write_sweep
+from hptune.records import Existing
 from hptune.storage import (
     MIRROR_SECONDS,
     Mirror,
@@ -24,15 +30,13 @@ from hptune.storage import (
     RemoteFile,
     Store,
     cached_copies,
-    exclusive,
+    fetch,
     is_remote,
     needs_hadoop,
     open_store,
 )
 
 __all__ = ["hadoop_uris", "local_copies", "local_inputs", "output_directory"]
-
-_log = logging.getLogger(__name__)
 
 _INPUTS = ("path", "test")
 _TABLES = (".csv", ".csv.gz", ".csv.zip", ".parquet", ".libsvm", ".svm", ".npz")
@@ -105,68 +109,107 @@ def local_copies(
 
 @contextmanager
 def output_directory(
-    config: SweepConfig, out: str, *, overwrite: bool, cache: Path, say: Say, hadoop: Opener | None = None
+    out: str, *, existing: Existing, cache: Path, say: Say, hadoop: Opener | None = None
 ) -> Iterator[Path]:
     """The prepared local directory for the outputs; where `out` is remote they are mirrored there from it.
+
+    A remote sweep that is to be resumed is brought here first. `existing` is as in `check_output`.
 
     Raises
     ------
     ConfigurationError
-        It holds a sweep already.
+        It holds a sweep already, or one that cannot be resumed.
+    OutputInUseError
+        Another process writes to it; for a remote place, another one on this machine.
     StorageError
         The place cannot be written to, or what was not sent yet cannot be sent in the end.
     """
     if not is_remote(out):
         directory = Path(out.removeprefix("file://"))
-        prepare_output(directory, overwrite=overwrite)
-        yield directory
+        with held(directory, out):
+            from hptune.outputs import check_output, held_files
+
+            check_output(held_files(directory), out, existing)
+            yield directory
         return
     store = open_store(out, hadoop=hadoop)
-    held = {file.name for file in store.files()} & set(OUTPUT_FILES)
-    if held and not overwrite:
-        raise ConfigurationError(f"{out} holds a sweep already", "add --overwrite or choose another --out")
+    there = store.files()
+    from hptune.outputs import OUTPUT_FILES, check_output, clear_output
+
+    ours = [file for file in there if file.name in OUTPUT_FILES]
+    names = sorted(file.name for file in ours)
+    check_output(names, out, existing)
+    store.check_writable()
     staging = cache / "staging" / hashlib.sha256(store.uri.encode()).hexdigest()[:32]
-    with _alone(staging, out):
-        prepare_output(staging, overwrite=True)
+    with held(staging, out):
+        if existing in ("resumed", "extended"):
+            mirror = Mirror(staging, store, OUTPUT_FILES, interval=MIRROR_SECONDS)
+            mirror.adopt(_brought_back(store, ours, staging, say))
+        else:
+            _refuse_unsent(staging, out, overwrite=existing == "replaced")
+            clear_output(staging)
+            mirror = Mirror(staging, store, OUTPUT_FILES, replaced=names, interval=MIRROR_SECONDS)
+        say(f"outputs are mirrored to {store.uri} every {duration(MIRROR_SECONDS)} and at the end")
+        yield from _mirrored(mirror, staging, say)
+
+
+def _refuse_unsent(staging: Path, out: str, *, overwrite: bool) -> None:
+    """Refuse to drop what an earlier run could not send."""
+    from hptune.outputs import held_files
+
+    if not overwrite and held_files(staging):
+        raise ConfigurationError(
+            f"{staging} holds a sweep for {out} that was not sent",
+            f"{shlex.join(['hptune', 'upload', str(staging), out])}, or add --resume or --overwrite",
+        )
+
+
+def _brought_back(store: Store, there: Sequence[RemoteFile], staging: Path, say: Say) -> list[str]:
+    """Fetch the place's files; returns the names of those that are now here as they are there.
+
+    A journal that goes on here where the place's ends is kept: a driver was killed before it could send the rest.
+    """
+    from hptune.outputs import JOURNAL, clear_output
+
+    names = [file.name for file in there]
+    with tempfile.TemporaryDirectory(prefix="fetched-", dir=staging.parent) as scratch:
+        fetched = Path(scratch)
+        if there:
+            fetch(store, fetched, there)
+        if _goes_on(staging / JOURNAL, fetched / JOURNAL):
+            say(f"{staging / JOURNAL} holds fits that {store.uri} does not have yet")
+            os.replace(staging / JOURNAL, fetched / JOURNAL)
+            names = [name for name in names if name != JOURNAL]
         clear_output(staging)
-        yield from _mirrored(config, store, staging, held, say)
+        for name in {*names, JOURNAL}:
+            if (fetched / name).exists():
+                os.replace(fetched / name, staging / name)
+    return names
 
 
-@contextmanager
-def _alone(staging: Path, out: str) -> Iterator[None]:
-    try:
-        with exclusive(staging):
-            yield
-    except BlockingIOError:
-        raise OutputInUseError(
-            f"another run on this machine writes to {out}", "wait for it or choose another --out"
-        ) from None
+def _goes_on(here: Path, there: Path) -> bool:
+    """Whether a local journal begins with all of another one and has more."""
+    if here.is_symlink() or not here.is_file():
+        return False
+    mine = here.read_bytes()
+    theirs = there.read_bytes() if there.exists() else b""
+    return len(mine) > len(theirs) and mine.startswith(theirs)
 
 
-def _mirrored(config: SweepConfig, store: Store, staging: Path, held: set[str], say: Say) -> Iterator[Path]:
-    mirror = Mirror(staging, store, OUTPUT_FILES)
-    write_sweep(staging, config.to_mapping())
-    mirror.send()  # now, so that a place which cannot be written to is known before the work
-    for name in held - {"sweep.yaml"}:
-        store.remove(name)
-    say(f"outputs are mirrored to {store.uri} every {duration(MIRROR_SECONDS)} and at the end")
+def _mirrored(mirror: Mirror, staging: Path, say: Say) -> Iterator[Path]:
     mirror.start()
     try:
         yield staging
     except BaseException:
-        store.retrier.patience = _LAST_WORDS
-        _send_what_there_is(mirror, staging, say)
+        try:
+            mirror.close(_LAST_WORDS)
+        except StorageError as error:
+            say(str(error))
+        else:
+            shutil.rmtree(staging, ignore_errors=True)
         raise
     mirror.close()
     shutil.rmtree(staging, ignore_errors=True)
-
-
-def _send_what_there_is(mirror: Mirror, staging: Path, say: Say) -> None:
-    try:
-        mirror.close()
-    except Exception as error:
-        _log.warning("%s", error)
-        say(f"what was written so far is in {staging}")
 
 
 def _local_paths(config: SweepConfig) -> dict[str, Any]:

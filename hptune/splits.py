@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,22 +18,20 @@ __all__ = ["folds_of", "seeded"]
 _ONE_ROW_A_FOLD = (StratifiedKFold, StratifiedGroupKFold)  # a class needs as many rows as there are folds
 
 
-def seeded(cv: Any, seed: int) -> Any:
+def seeded(cv: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """`cv` with `seed` for a splitter that would draw other folds every time, so that a sweep can be repeated.
 
     Examples
     --------
     >>> seeded({"type": "KFold", "n_splits": 5, "shuffle": True}, seed=3)
     {'type': 'KFold', 'n_splits': 5, 'shuffle': True, 'random_state': 3}
-    >>> seeded(5, seed=3), seeded({"type": "KFold", "n_splits": 5}, seed=3)
-    (5, {'type': 'KFold', 'n_splits': 5})
+    >>> seeded({"type": "KFold", "n_splits": 5}, seed=3)
+    {'type': 'KFold', 'n_splits': 5}
     """
-    if not isinstance(cv, dict) or cv.get("random_state") is not None:
-        return cv
     named = [splitter for name, splitter in _splitter_classes() if name == cv.get("type")]
     known = inspect.signature(named[0]).parameters if named else {}
     shuffles = cv.get("shuffle", "shuffle" not in known)
-    return {**cv, "random_state": seed} if "random_state" in known and shuffles else cv
+    return {**cv, "random_state": seed} if "random_state" in known and shuffles else dict(cv)
 
 
 def folds_of(cv: Any, train: FeatureMatrix, *, classifier: bool) -> list[tuple[Any, Any]]:

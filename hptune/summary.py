@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import io
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hptune.engine import Engine
 from hptune.plan import Plan
 from hptune.results import Cells
 
-__all__ = ["Savings", "SweepResult", "closing_lines", "ranking", "savings"]
+__all__ = ["Savings", "SweepResult", "closing_lines", "ranking", "savings", "stopped_lines"]
 
 _SHOWN_ROWS = 10
 
@@ -27,7 +30,8 @@ _SHOWN_ROWS = 10
 class Savings:
     """What sharing saved.
 
-    `seconds_asked` is what the fits would have taken one by one, `seconds_worked` what they took.
+    `seconds_asked` is what the fits would have taken one by one, `seconds_worked` what they took. `reused` fold
+    scores of all `cells` were in the journal of earlier sessions.
     """
 
     cells: int
@@ -36,6 +40,7 @@ class Savings:
     rounds_trained: int
     seconds_asked: float
     seconds_worked: float
+    reused: int = 0
 
     @property
     def factor(self) -> float:
@@ -52,36 +57,50 @@ class SweepResult:
     table : pandas.DataFrame
         A row a candidate, best first.
     cv_results_ : dict
-        As scikit-learn's searches have it, in grid order.
+        As scikit-learn's searches have it, in the candidates' order.
+    metric, shown_metric : str
+        The metric that ranks, as the columns of `table` call it and as people do.
     best_index, best_params, best_score
         The winner's place in `cv_results_`, its parameters and mean score (larger is better).
-    best_model : fitted estimator, optional
-        Refitted on all training rows; None without refit.
-    savings : Savings
-        What sharing saved.
-    out : Path, optional
-        Where the files are.
+    open_model : callable
+        Gives `best_model`.
+    savings : Savings, optional
+        What sharing saved; None for a sweep that was read from its files.
+    out : Path or str, optional
+        Where the files are: a directory, or the address of a remote one.
     load_model : str, optional
         The Python line that loads the model from `out`.
     """
 
     table: pd.DataFrame
     cv_results_: Mapping[str, Any]
+    metric: str
+    shown_metric: str
     best_index: int
     best_params: Mapping[str, Any]
     best_score: float
-    best_model: Any
-    savings: Savings
-    out: Path | None = None
+    open_model: Callable[[], Any]
+    savings: Savings | None = None
+    out: Path | str | None = None
     load_model: str | None = None
 
+    @cached_property
+    def best_model(self) -> Any:
+        """The winner, refitted on all training rows; None without refit. A sweep's files are read only now."""
+        return self.open_model()
+
     def _repr_html_(self) -> str:
-        return str(self.table._repr_html_())
+        """The best candidates for a notebook."""
+        shown = _shown(self.table, self.metric)
+        best = f"{self.shown_metric}: {self.best_score:.5f} with {dict(self.best_params)}"
+        left = len(self.table) - len(shown)
+        more = f"<p>and {left:,} more in <code>.table</code></p>" if left else ""
+        return f"<p>{html.escape(best)}</p>{shown.to_html(index=False, border=0)}{more}"
 
 
-def savings(plan: Plan, cells: Cells) -> Savings:
+def savings(plan: Plan, cells: Cells, *, reused: int = 0) -> Savings:
     """Compare the work that a plan's cells asked for with what was done."""
-    outcomes = [outcome for row in cells for outcome in row]
+    outcomes = [outcome for row in cells for outcome in row if outcome is not None]
     return Savings(
         cells=plan.n_cells,
         fits=len(plan.tasks),
@@ -89,43 +108,34 @@ def savings(plan: Plan, cells: Cells) -> Savings:
         rounds_trained=sum(outcome.rounds_trained for outcome in outcomes),
         seconds_asked=sum(outcome.fit_time + outcome.score_time for outcome in outcomes),
         seconds_worked=sum(outcome.work_time for outcome in outcomes),
+        reused=reused,
     )
 
 
-def ranking(result: SweepResult, metric: str, shown: str) -> str:
+def ranking(result: SweepResult) -> str:
     """The best candidates as a table for people: only the parameters that differ, scores to five decimals."""
-    table = result.table.head(_SHOWN_ROWS)
-    varying = [name for name in result.table if name.startswith("param_") and _differs(result.table[name])]
-    grid = Table(title=f"{shown}, best first", title_justify="left", box=box.SIMPLE_HEAD)
-    for name in ("rank", "mean", "std", *(name.removeprefix("param_") for name in varying), "status"):
+    shown = _shown(result.table, result.metric)
+    grid = Table(title=f"{result.shown_metric}, best first", title_justify="left", box=box.SIMPLE_HEAD)
+    for name in shown:
         grid.add_column(name, justify="left" if name == "status" else "right")
-    for _, row in table.iterrows():
-        scores = (f"{row[f'mean_test_{metric}']:.5f}", f"{row[f'std_test_{metric}']:.5f}")
-        note = row["status"] if row["status"] == "ok" else f"{row['status']}: {row['error']}"
-        cells = (str(row[f"rank_test_{metric}"]), *scores, *(str(row[name]) for name in varying), note)
-        grid.add_row(*(Text(cell) for cell in cells))
+    for row in shown.itertuples(index=False):
+        grid.add_row(*map(Text, row))
     text_file = io.StringIO()
     Console(file=text_file, width=_terminal_width()).print(grid)
-    left = len(result.table) - len(table)
+    left = len(result.table) - len(shown)
     text = "\n".join(line.rstrip() for line in text_file.getvalue().strip("\n").splitlines())
     return text + (f"\n  and {left} more in results.csv" if left else "") + "\n"
 
 
-def closing_lines(
-    result: SweepResult, *, slots: int, threads: int, engine: str, out: str | None = None
-) -> str:
-    """What sharing saved, how it ran, where the results are and how to load the model.
+def closing_lines(result: SweepResult, engine: Engine, *, out: str | None = None) -> str:
+    """What sharing saved, how `engine` ran it, where the results are and how to load the model.
 
     `out` is where the user asked for the results, if that is not `result.out` itself.
     """
     shown = out or str(result.out)
-    saved = result.savings
-    rounds = f", {saved.rounds_trained:,} of {saved.rounds_asked:,} rounds" if saved.rounds_asked else ""
-    lines = [
-        f"best: {dict(result.best_params)}",
-        f"work shared {saved.factor:.1f}x: {saved.fits:,} fits instead of {saved.cells:,}{rounds}",
-        f"engine {engine}: {_many(slots, 'slot')}, {_many(threads, 'thread')} a fit",
-    ]
+    lines = [f"best: {dict(result.best_params)}"]
+    if result.savings is not None:
+        lines += _work(result.savings, engine)
     if result.out is not None:
         lines.append(f"results in {shown}: results.csv has the whole table")
     if result.load_model is not None and "://" in shown:
@@ -135,8 +145,46 @@ def closing_lines(
     return "\n".join(lines)
 
 
+def stopped_lines(done: int, total: int, out: str, again: str) -> str:
+    """What a sweep that was stopped leaves, and the command that goes on with it."""
+    return (
+        f"stopped with {done:,} of {total:,} fold scores: {out} keeps them, and a table that is marked as partial\n"
+        f"go on with: {again}"
+    )
+
+
+def _work(saved: Savings, engine: Engine) -> Iterator[str]:
+    yield _shared(saved)
+    if saved.reused:
+        yield f"{saved.reused:,} of {saved.cells:,} fold scores were in the journal and not fitted again"
+    if saved.reused < saved.cells:
+        threads = engine.threads(saved.fits)
+        yield f"engine {engine.name}: {_many(engine.slots, 'slot')}, {_many(threads, 'thread')} a fit"
+
+
+def _shared(saved: Savings) -> str:
+    rounds = f", {saved.rounds_trained:,} of {saved.rounds_asked:,} rounds" if saved.rounds_asked else ""
+    return f"work shared {saved.factor:.1f}x: {saved.fits:,} fits instead of {saved.cells:,}{rounds}"
+
+
 def _many(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _shown(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """What people look at first, as text: the best rows' scores, and their parameters that differ between rows."""
+    best = table.head(_SHOWN_ROWS)
+    columns = [("rank", best[f"rank_test_{metric}"].map(str))]
+    columns += [(part, best[f"{part}_test_{metric}"].map("{:.5f}".format)) for part in ("mean", "std")]
+    varying = [name for name in table if name.startswith("param_") and _differs(table[name])]
+    columns += [(name.removeprefix("param_"), best[name].map(str)) for name in varying]
+    columns.append(("status", best.apply(_note, axis=1)))
+    shown = pd.concat([cells for _, cells in columns], axis=1)
+    return shown.set_axis([name for name, _ in columns], axis=1)
+
+
+def _note(row: pd.Series) -> str:
+    return str(row["status"] if row["status"] == "ok" else f"{row['status']}: {row['error']}")
 
 
 def _differs(column: pd.Series) -> bool:

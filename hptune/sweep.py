@@ -1,4 +1,4 @@
-"""The loop: ask for a plan, run it, journal every outcome, reduce, refit."""
+"""The loop: plan what is missing, run it, journal every outcome, reduce, refit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import functools
 import logging
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ import pandas as pd
 
 from hptune._sklearn_compat import routed_params
 from hptune.engine import Engine
-from hptune.errors import AllTrialsFailedError
+from hptune.errors import AllTrialsFailedError, OutputError
 from hptune.fitters import (
     Evaluation,
     evaluate,
@@ -25,24 +25,31 @@ from hptune.fitters import (
     stopping_early,
     warn_of_capped_threads,
 )
+from hptune.identity import Identity
+from hptune.interrupts import undisturbed
 from hptune.journal import Journal
 from hptune.matrix import FeatureMatrix
 from hptune.observers import Observer
 from hptune.outputs import (
     JOURNAL,
+    Winner,
+    clear_winner,
     log_to,
     plain_json,
     write_model,
     write_predictions,
     write_results,
     write_sweep,
+    write_winner,
 )
-from hptune.plan import Plan, make_plan
+from hptune.plan import make_plan
 from hptune.records import EarlyStopping, Outcome
 from hptune.results import best_index, best_rounds, collect_cells, cv_table, ranked_table
+from hptune.resume import Agenda, fresh_agenda, resumed_agenda
+from hptune.sessions import open_session
 from hptune.summary import SweepResult, savings
 
-__all__ = ["Sweep", "run"]
+__all__ = ["Sweep", "agenda", "carry_out", "run"]
 
 _log = logging.getLogger(__name__)
 
@@ -106,7 +113,13 @@ class Sweep:
 
 
 def run(
-    sweep: Sweep, engine: Engine, *, out: Path | None = None, observers: Sequence[Observer] = ()
+    sweep: Sweep,
+    engine: Engine,
+    *,
+    out: Path | None = None,
+    observers: Sequence[Observer] = (),
+    resume: bool = False,
+    extend: bool = False,
 ) -> SweepResult:
     """Run a sweep to its end.
 
@@ -120,13 +133,22 @@ def run(
         A prepared output directory.
     observers : sequence of Observer
         See every outcome once it is on disk.
+    resume : bool, default False
+        Go on with the sweep that `out` holds: what is finished is not fitted again.
+    extend : bool, default False
+        With `resume`, allow candidates that the sweep in `out` does not have.
 
     Raises
     ------
     AllTrialsFailedError
         No candidate got a finite score. The table is written all the same.
+    ConfigurationError
+        `out` holds another sweep than the one to be resumed.
     OutputError
-        An output file cannot be written.
+        An output file cannot be written, or the journal is damaged.
+    Stopped, KeyboardInterrupt
+        The sweep was stopped from outside. What is finished is in the journal, and in a table that is marked
+        as partial; so it is with every other error while fits run.
 
     Examples
     --------
@@ -141,10 +163,54 @@ def run(
     >>> run(sweep, SerialEngine()).best_params
     {'alpha': 0.1}
     """
+    todo = agenda(sweep, out, resume=resume, extend=extend)
+    return carry_out(sweep, todo, engine, out=out, observers=observers)
+
+
+def agenda(
+    sweep: Sweep, out: Path | None = None, *, resume: bool = False, extend: bool = False, shown: str = ""
+) -> Agenda:
+    """What is left to do of a sweep; nothing is written, and no engine is needed.
+
+    `shown` is what the user calls `out`, if that is not its path; the rest is as in `run`.
+    """
     plan = make_plan(_estimator(sweep), sweep.candidates, len(sweep.folds), _fit_params(sweep.train))
-    with _logged(out):
-        outcomes = list(_outcomes(sweep, plan, engine, out, observers))
-        cells = collect_cells(outcomes, plan.n_candidates, plan.n_folds)
+    identity = Identity(
+        train=sweep.train,
+        folds=sweep.folds,
+        estimator=sweep.estimator,
+        candidates=sweep.candidates,
+        scorer=sweep.scorer,
+        metrics=sweep.metrics,
+        early_stopping=sweep.early_stopping,
+        seed=sweep.config.get("seed"),
+    )
+    if out is None:
+        return Agenda(plan, identity, plan.tasks)
+    if not resume:
+        return fresh_agenda(plan, identity)
+    config = plain_json(sweep.config)
+    return resumed_agenda(plan, identity, out / JOURNAL, config, shown or str(out), extend=extend)
+
+
+def carry_out(
+    sweep: Sweep,
+    agenda: Agenda,
+    engine: Engine,
+    *,
+    out: Path | None = None,
+    observers: Sequence[Observer] = (),
+) -> SweepResult:
+    """Do what is left of a sweep, to its end: `run`, for those who have the agenda."""
+    outcomes = list(agenda.reused)
+    with _logged(out), _journal(sweep, agenda, out) as journal:
+        try:
+            _fit(sweep, agenda, engine, journal, observers, outcomes)
+        except BaseException:
+            if out is not None:
+                _write_partial(sweep, agenda, out, outcomes)
+            raise
+        cells = collect_cells(outcomes, agenda.plan.n_candidates, agenda.plan.n_folds)
         results = cv_table(sweep.candidates, cells, sweep.metrics)
         table = ranked_table(results, cells, sweep.ranking_metric)
         if out is not None:
@@ -152,47 +218,71 @@ def run(
         best = best_index(results, sweep.ranking_metric)
         if best is None:
             raise AllTrialsFailedError("no candidate got a finite score", _commonest_cause(table))
-        params = {**sweep.candidates[best], **best_rounds(results, best)}
-        model = _refit(sweep, params) if sweep.refit else None
-        score = float(results[f"mean_test_{sweep.ranking_metric}"][best])
-        load = None if out is None else _write_winner(sweep, out, best, score, model)
-        return SweepResult(
-            table=table,
-            cv_results_=results,
-            best_index=best,
-            best_params=sweep.candidates[best],
-            best_score=score,
-            best_model=model,
-            savings=savings(plan, cells),
-            out=out,
-            load_model=load,
+        winner = Winner(
+            params=sweep.candidates[best],
+            metric=sweep.shown_metric,
+            mean_test_score=float(results[f"mean_test_{sweep.ranking_metric}"][best]),
+            refit_params=best_rounds(results, best),
         )
-
-
-def _outcomes(
-    sweep: Sweep, plan: Plan, engine: Engine, out: Path | None, observers: Sequence[Observer]
-) -> Iterator[Outcome]:
-    """Every outcome, after it is on disk and the observers saw it."""
-    threads = engine.threads(len(plan.tasks))
-    warn_of_capped_threads(sweep.estimator, sweep.candidates, threads)
-    work = functools.partial(evaluate, _evaluation(sweep, threads))
-    description = (
-        f"hptune sweep {sweep.name}: {plan.n_candidates} candidates x {plan.n_folds} folds"
-        f" in {len(plan.tasks)} fits"
+        if out is not None:
+            clear_winner(out, winner if sweep.refit else None)
+            write_winner(out, winner)
+        model = _refit(sweep, winner) if sweep.refit else None
+        load = None if out is None or model is None else _write_model(sweep, out, winner, model)
+    return SweepResult(
+        table=table,
+        cv_results_=results,
+        metric=sweep.ranking_metric,
+        shown_metric=sweep.shown_metric,
+        best_index=best,
+        best_params=winner.params,
+        best_score=winner.mean_test_score,
+        open_model=functools.partial(_itself, model),
+        savings=savings(agenda.plan, cells, reused=len(agenda.reused)),
+        out=out,
+        load_model=load,
     )
+
+
+def _fit(
+    sweep: Sweep,
+    agenda: Agenda,
+    engine: Engine,
+    journal: Journal | None,
+    observers: Sequence[Observer],
+    outcomes: list[Outcome],
+) -> None:
+    """Add every missing outcome to `outcomes`, as soon as it is on disk; then the observers see it."""
     for observer in observers:
-        observer.on_start(plan)
+        observer.on_start(agenda.plan)
+        observer.on_resume(agenda.reused)
     try:
-        with _journal(sweep, out) as journal, closing(engine.run(plan.tasks, work, description)) as stream:
+        with closing(_stream(sweep, agenda, engine)) as stream:
             for outcome in stream:
-                if journal is not None:
-                    journal.append(outcome)
+                with undisturbed():
+                    if journal is not None:
+                        key = agenda.identity.key(outcome.candidate, outcome.fold)
+                        journal.append([(key, outcome)])
+                    outcomes.append(outcome)
                 for observer in observers:
                     observer.on_outcome(outcome)
-                yield outcome
     finally:
         for observer in observers:
             observer.on_finish()
+
+
+def _stream(sweep: Sweep, agenda: Agenda, engine: Engine) -> Generator[Outcome, None, None]:
+    if not agenda.tasks:
+        return
+    threads = engine.threads(len(agenda.tasks))
+    warn_of_capped_threads(sweep.estimator, sweep.candidates, threads)
+    work = functools.partial(evaluate, _evaluation(sweep, threads))
+    description = (
+        f"hptune sweep {sweep.name}: {agenda.plan.n_candidates} candidates x {agenda.plan.n_folds} folds"
+        f" in {len(agenda.tasks)} fits"
+    )
+    with closing(engine.run(agenda.tasks, work, description)) as outcomes:
+        yield from outcomes
 
 
 def _evaluation(sweep: Sweep, threads: int) -> Evaluation:
@@ -209,6 +299,7 @@ def _evaluation(sweep: Sweep, threads: int) -> Evaluation:
         run_id=uuid.uuid4().hex,
         early_stopping=sweep.early_stopping,
         groups=sweep.train.groups,
+        scoring_errors=True,
     )
 
 
@@ -223,18 +314,38 @@ def _fit_params(train: FeatureMatrix) -> dict[str, Any]:
 
 
 @contextmanager
-def _journal(sweep: Sweep, out: Path | None) -> Iterator[Journal | None]:
+def _journal(sweep: Sweep, agenda: Agenda, out: Path | None) -> Iterator[Journal | None]:
     if out is None:
         yield None
         return
-    write_sweep(out, sweep.config)
-    header = {
+    about = {
         "name": sweep.name,
-        "matrix": sweep.train.fingerprint,
+        "metrics": list(sweep.metrics),
+        "ranking_metric": sweep.ranking_metric,
+        "shown_metric": sweep.shown_metric,
         "config": plain_json(sweep.config),
     }
-    with Journal(out / JOURNAL, header) as journal:
+    for notice in agenda.notices:
+        _log.info("%s", notice)
+    with open_session(out, agenda, about) as journal:
+        write_sweep(out, sweep.config)
+        if agenda.tasks and agenda.kept is not None:  # what was written of a finished sweep is so no longer
+            _write_partial(sweep, agenda, out, agenda.reused)
         yield journal
+
+
+def _write_partial(sweep: Sweep, agenda: Agenda, out: Path, outcomes: Iterable[Outcome]) -> None:
+    """The table so far. It comes beside another error, or can be written later: its own errors are logged."""
+    plan = agenda.plan
+    cells = collect_cells(outcomes, plan.n_candidates, plan.n_folds, partial=True)
+    results = cv_table(sweep.candidates, cells, sweep.metrics)
+    table = ranked_table(results, cells, sweep.ranking_metric)
+    try:
+        with undisturbed():
+            write_results(out, table, results, sweep.ranking_metric, sweep.shown_metric)
+            clear_winner(out)
+    except OutputError:
+        _log.exception("the partial results were not written")
 
 
 @contextmanager
@@ -253,22 +364,24 @@ def _logged(out: Path | None) -> Iterator[None]:
         handler.close()
 
 
-def _refit(sweep: Sweep, params: Mapping[str, Any]) -> Any:
+def _refit(sweep: Sweep, winner: Winner) -> Any:
     start = time.perf_counter()
     train = sweep.train
+    params = {**winner.params, **winner.refit_params}
     model = fit_alone(sweep.estimator, params, train.X, train.y, _fit_params(train))
     _log.info("refitted the best candidate in %.1f s", time.perf_counter() - start)
     return model
 
 
-def _write_winner(sweep: Sweep, out: Path, best: int, score: float, model: Any) -> str | None:
-    """The winner's files, the dearest first: what fails later does not cost what is known already."""
-    params, train = sweep.candidates[best], sweep.train
-    write_model(out, params, score, sweep.shown_metric, None)
-    if model is None:
-        return None
+def _itself(model: Any) -> Any:
+    return model
+
+
+def _write_model(sweep: Sweep, out: Path, winner: Winner, model: Any) -> str:
+    """The model and its predictions, the dearer first; returns the line of Python that loads it."""
+    train = sweep.train
     saved = model_bytes(model, train.columns, train.classes, train.categories)
-    write_model(out, params, score, sweep.shown_metric, saved)
+    write_model(out, winner, saved)
     if sweep.test is not None:
         write_predictions(out, model, sweep.test, train.classes, sweep.id_name)
     return saved.how_to_load.format(path=out / saved.name)

@@ -91,7 +91,7 @@ def assert_whole(out: Path, work: Path) -> None:
     assert best["metric"] == "neg_log_loss" and best["mean_test_score"] == table["mean_test_score"][0]
     assert best["params"].keys() == SPACE.keys()
     records = [json.loads(line) for line in (out / "journal.jsonl").read_text().splitlines()]
-    assert [record["record"] for record in records] == ["header"] + ["outcome"] * 8
+    assert [record["record"] for record in records] == ["header"] + ["outcome"] * 8 + ["finished"]
     assert_sweeping_results(out, table)
     assert_predictions(out, work)
     assert all((path.stat().st_mode & 0o077) == 0 for path in (out, *out.iterdir()))
@@ -140,7 +140,7 @@ def test_a_sweep_writes_everything_and_is_not_overwritten_unasked(
     before = content(out)
     assert cli("--out", str(out)) == 2
     assert capsys.readouterr().err == (
-        f"hptune: error: {out} holds a sweep already: add --overwrite or choose another --out\n"
+        f"hptune: error: {out} holds a sweep already: add --resume, --overwrite or choose another --out\n"
     )
     assert content(out) == before
     assert cli("--out", str(out), "--overwrite", "--set", "search_space.eta=0.1", "-q") == 0
@@ -237,7 +237,26 @@ BAD = {
     "missing directory": (["data.path=nowhere"], 3, "no file or directory nowhere"),
     "empty directory": (["data.path=."], 3, "gender_age_train"),
     "later key": (["early_termination={type: bandit}"], 2, "'early_termination' is not supported yet"),
-    "later sampler": (["sampling_algorithm=random"], 2, "'random' is not supported yet"),
+    "unknown sampler": (["sampling_algorithm=randm"], 2, "did you mean 'random'?"),
+    "later sampler": (["sampling_algorithm=bayesian"], 2, "'bayesian' is not supported yet"),
+    "random without an end": (["sampling_algorithm=random"], 2, "'limits.max_total_trials' is missing"),
+    "limit of nothing": (["limits.max_total_trials=0"], 2, "must be a whole number from 1 but is 0"),
+    "seed of a sampler": (
+        ["sampling_algorithm={type: random, seed: -1}"],
+        2,
+        "a whole number from 0 but is -1",
+    ),
+    "bounds out of order": (["search_space.eta=uniform(0.5, 0.1)"], 2, "write uniform(0.1, 0.5)"),
+    "unknown expression": (["search_space.eta=unifrm(0, 1)"], 2, "did you mean 'uniform'?"),
+    "grid of a continuous space": (
+        ["sampling_algorithm=grid", "search_space.eta=uniform(0, 1)"],
+        2,
+        "'eta' is uniform(0, 1)",
+    ),
+    "constraint of no module": (["constraints=[nowhere:f]"], 2, "cannot be imported"),
+    "constraint that is no function": (["constraints=['math:pi']"], 2, "is no function"),
+    "constraint that raises": (["constraints=['math:sqrt']"], 2, "constraint sqrt raised TypeError"),
+    "constraint that allows nothing": (["constraints=['operator:not_']"], 2, "allow no candidate"),
     "minimize a scorer": (["objective.goal=minimize"], 2, "goal must be maximize"),
     "parameter name that is no text": (["search_space={1: [2]}"], 2, "must be text"),
     "objective that is text": (["objective=neg_log_loss"], 2, "objective must be a map"),
@@ -360,12 +379,41 @@ def test_an_output_that_is_a_file_is_one_line(
     assert (tmp_path / "out").read_text() == "mine"
 
 
+@pytest.mark.parametrize("verb", ["features", "sweep"])
+def test_a_cache_that_cannot_be_written_is_one_line(
+    verb: str, cli: Callable[..., int], work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocked = str(tmp_path / "sweep.yaml" / "cache")
+    features = ["features", "--data", str(work / "raw"), "--features", "small", "--cache", blocked]
+    assert (main(features) if verb == "features" else cli("--cache", blocked)) == 7
+    assert "cannot keep feature matrices in" in (line := one_line(capsys))
+    assert line.endswith("choose another with --cache")
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (["sample", "raw", "--scale", "-1"], 2),
+        (["features", "--data", "nowhere"], 3),
+        (["explain", "nowhere"], 2),
+        (["fetch", "nowhere", "copies"], 4),
+        (["upload", "nowhere", "place"], 3),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_every_command_can_be_verbose(
+    command: list[str], code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([*command, "--verbose"]) == code
+
+
 @pytest.mark.parametrize("out", ["/proc/nowhere", "o" * 300])
 def test_an_output_that_cannot_be_made_is_one_line(
     out: str, cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli("--out", out) == 7
-    assert "output directory" in one_line(capsys)
+    assert one_line(capsys).endswith("choose another with --out")
 
 
 def test_nothing_is_written_through_a_planted_link(
@@ -377,8 +425,10 @@ def test_nothing_is_written_through_a_planted_link(
         (out / name).symlink_to(target)
     assert cli("--out", "out") == 2
     assert "holds a sweep already" in one_line(capsys)
+    (out / ".results.csv.abcdefgh.tmp").write_text("of a killed run")
     assert cli("--out", "out", "--overwrite", "-q") == 0
     assert not target.exists()
+    assert not list(out.glob("*.tmp")) and not list(out.glob(".*.tmp"))
 
 
 def test_an_output_file_that_is_a_directory_is_one_line(

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from hptune.errors import OutputError
 from hptune.matrix import Dataset, FeatureMatrix, cached_dataset, file_sha256, read_dataset, write_dataset
 
 OPTIONAL = ("y", "row_ids", "weights", "groups")
@@ -350,10 +356,16 @@ def test_whatever_stands_in_the_place_of_a_cache_is_replaced(tmp_path: Path, squ
     assert_same(SMALL, dataset.train)
 
 
-def test_a_dataset_that_another_process_stored_meanwhile_is_used(tmp_path: Path, pristine: Path) -> None:
+def test_a_dataset_that_another_process_stored_meanwhile_is_used(
+    tmp_path: Path, pristine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "hptune.matrix._remove", lambda path: None
+    )  # the other process is just a moment later
+
     def overtaken() -> Dataset:
         shutil.copytree(pristine, tmp_path / pristine.name)
-        raise OSError("directory not empty")
+        return Dataset(SMALL)
 
     dataset, reused = cached_dataset(tmp_path, "k" * 64, overtaken)
     assert reused
@@ -366,3 +378,64 @@ def test_an_error_while_building_is_not_hidden(tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match="no space left"):
         cached_dataset(tmp_path, "k" * 64, no_space)
+
+
+def key_of(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def test_beyond_its_limit_the_cache_drops_what_was_not_used_for_longest(tmp_path: Path) -> None:
+    size = sum(file.stat().st_size for file in _stored(tmp_path, "a").glob("*/*.npy"))
+    for age, name in ((4, "a"), (3, "b"), (2, "c")):
+        _aged(_stored(tmp_path, name), days=age)
+    mine = [tmp_path / "mine", tmp_path / "0123"]
+    for path in mine:
+        path.mkdir()
+        _aged(path, days=9)
+    in_use = read_dataset(tmp_path / key_of("b")[:32])
+    _stored(tmp_path, "a")  # used again
+    _stored(tmp_path, "d", limit=3 * size)
+    assert {path.name for path in tmp_path.iterdir()} == {key_of(name)[:32] for name in "acd"} | {
+        "mine",
+        "0123",
+    }
+    assert in_use is not None
+    assert_same(SMALL, in_use.train)
+    _stored(tmp_path, "e", limit=0)
+    assert {path.name for path in tmp_path.iterdir()} == {key_of("e")[:32], "mine", "0123"}
+
+
+def _stored(cache: Path, name: str, limit: int = 1 << 40) -> Path:
+    cached_dataset(cache, key_of(name), lambda: Dataset(SMALL), limit=limit)
+    return cache / key_of(name)[:32]
+
+
+def _aged(path: Path, *, days: float) -> None:
+    then = time.time() - days * 24 * 3600
+    os.utime(path, (then, then))
+
+
+def test_what_a_killed_process_left_half_written_is_removed_a_day_later(tmp_path: Path) -> None:
+    program = (
+        "import os, signal, sys; from pathlib import Path; import numpy as np; from hptune import matrix;"
+        "matrix._write_synced = lambda *_: os.kill(os.getpid(), signal.SIGKILL);"
+        "dataset = matrix.Dataset(matrix.FeatureMatrix(X=np.eye(2), columns=('a', 'b')));"
+        "matrix.cached_dataset(Path(sys.argv[1]), 'a' * 64, lambda: dataset)"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, str(tmp_path)], timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    _stored(tmp_path, "b")
+    assert left.is_dir()  # it might be at work still
+    _aged(left, days=1.1)
+    _stored(tmp_path, "c")
+    assert not left.exists()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("blocker", ["a file in the cache's place", "a file above it"])
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, blocker: str) -> None:
+    (tmp_path / "file").write_text("x")
+    cache = tmp_path / "file" if blocker.startswith("a file in") else tmp_path / "file" / "cache"
+    with pytest.raises(OutputError, match="cannot keep feature matrices in .*: choose another with --cache"):
+        cached_dataset(cache, "k" * 64, lambda: Dataset(SMALL))

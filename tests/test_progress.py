@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from rich.console import Console
 from xgboost import XGBClassifier
 
-from hptune.engine import SerialEngine
-from hptune.observers import ProgressBar, ProgressLines
+from hptune.engine import ProcessesEngine, SerialEngine
+from hptune.observers import Observer, ProgressBar, ProgressLines
 from hptune.plan import Plan
 from hptune.records import FitTask, Outcome, Rung
 from hptune.summary import closing_lines, ranking
@@ -65,7 +66,7 @@ def test_a_bar_ends_full() -> None:
 def test_an_observer_sees_every_outcome_and_the_end_even_of_a_sweep_that_breaks() -> None:
     seen: list[Any] = []
 
-    class Watching:
+    class Watching(Observer):
         def on_start(self, plan: Plan) -> None:
             seen.append("start")
 
@@ -79,15 +80,15 @@ def test_an_observer_sees_every_outcome_and_the_end_even_of_a_sweep_that_breaks(
 
     case = Case(XGBClassifier(), {"n_estimators": [1]}, *classes_table(60), cv=3)
     with pytest.raises(KeyboardInterrupt):
-        run(sweep_of(case), SerialEngine(), observers=[Watching()])  # type: ignore[list-item]
+        run(sweep_of(case), SerialEngine(), observers=[Watching()])
     assert seen == ["start", 0, 1, "finish"]
 
 
 def test_the_ranking_shows_what_differs_and_the_closing_lines_what_was_shared() -> None:
     case = Case(XGBClassifier(), {"n_estimators": [1, 3], "max_depth": [2]}, *classes_table(60), cv=2)
     result = swept(case, SerialEngine())
-    shown = ranking(result, "score", "accuracy")
+    shown = ranking(replace(result, shown_metric="accuracy"))
     assert "accuracy, best first" in shown and "n_estimators" in shown and "max_depth" not in shown
-    closing = closing_lines(result, slots=1, threads=2, engine="serial")
+    closing = closing_lines(result, ProcessesEngine(1))
     assert "2 fits instead of 4, 6 of 8 rounds" in closing
-    assert "engine serial: 1 slot, 2 threads a fit" in closing
+    assert "engine processes: 1 slot, " in closing

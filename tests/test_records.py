@@ -1,18 +1,13 @@
-"""Outcomes and journal records survive whatever an error's text holds."""
+"""Outcomes survive whatever an error's text holds."""
 
 from __future__ import annotations
 
-import json
 import math
-import zlib
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hptune.errors import OutputError
-from hptune.journal import Journal, encode_record
 from hptune.records import ERROR_BYTES, FitTask, Outcome, Rung, clipped
 from tests.builders import outcome
 
@@ -53,47 +48,3 @@ def test_a_rung_alone_is_the_fit_of_its_own_rounds() -> None:
     task = FitTask(0, 1, {"n_estimators": 9, "a": 1}, (Rung(0, 3), Rung(1, 9)), "n_estimators")
     alone = task.alone(task.rungs[0])
     assert (alone.params, alone.rungs) == ({"n_estimators": 3, "a": 1}, (Rung(0, 3),))
-
-
-@given(
-    record=st.dictionaries(
-        st.text(max_size=5).filter(lambda key: key != "crc32"),
-        st.integers() | st.text(max_size=9),
-        min_size=1,
-    )
-)
-def test_a_records_checksum_is_that_of_all_before_it(record: dict[str, int | str]) -> None:
-    line = encode_record(record)
-    body, _, rest = line.rpartition(b',"crc32":"')
-    assert line.count(b"\n") == 1 and line.endswith(b'"}\n')
-    assert int(rest[:8], 16) == zlib.crc32(body)
-    assert {key: value for key, value in json.loads(line).items() if key != "crc32"} == record
-
-
-def test_a_journal_holds_a_header_and_every_outcome_at_once(tmp_path: Path) -> None:
-    path = tmp_path / "journal.jsonl"
-    with Journal(path, {"name": "é"}) as journal:
-        for number in range(3):
-            journal.append(outcome(number, score=math.inf, error="🙂\n"))
-            assert len(path.read_bytes().splitlines()) == number + 2
-    header, *records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    assert (header["record"], header["name"]) == ("header", "é")
-    assert [record["candidate"] for record in records] == [0, 1, 2]
-    assert path.stat().st_mode & 0o777 == 0o600
-
-
-def test_a_journal_overwrites_nothing_and_follows_no_link(tmp_path: Path) -> None:
-    (tmp_path / "held").write_text("mine")
-    (tmp_path / "link").symlink_to(tmp_path / "target")
-    for name in ("held", "link"):
-        with pytest.raises(OutputError, match="cannot write the journal"):
-            Journal(tmp_path / name, {})
-    assert (tmp_path / "held").read_text() == "mine"
-    assert not (tmp_path / "target").exists()
-
-
-def test_a_full_disk_is_an_output_error(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "journal", {})
-    journal.close()
-    with pytest.raises(OutputError):
-        journal.append(outcome(0))

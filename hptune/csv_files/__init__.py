@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hptune.csv_files._open import SUFFIXES, check_member_sizes, find_file, open_csv_bytes
+from hptune.csv_files._open import SUFFIXES, check_member_sizes, find_file, open_csv_bytes, open_text_bytes
 from hptune.csv_files._strict import (
     INTEGER,
     LABEL,
@@ -30,6 +30,7 @@ __all__ = [
     "find_file",
     "line_of_row",
     "open_csv_bytes",
+    "open_text_bytes",
     "read_batches",
     "read_header",
     "read_table",

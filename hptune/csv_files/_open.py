@@ -1,4 +1,4 @@
-"""Finding and opening CSV files: plain, gzipped, or one CSV inside a zip; archives are not trusted."""
+"""Finding and opening files of text: plain, gzipped, or one CSV inside a zip; archives are not trusted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from hptune.errors import InputDataError
 
-__all__ = ["SUFFIXES", "find_file", "open_csv_bytes"]
+__all__ = ["SUFFIXES", "check_member_sizes", "find_file", "open_csv_bytes", "open_text_bytes"]
 
 SUFFIXES = (".csv.zip", ".csv")
 
@@ -34,17 +34,36 @@ def find_file(directory: Path, name: str) -> Path | None:
 @contextmanager
 def open_csv_bytes(path: Path) -> Iterator[IO[bytes]]:
     """The bytes of the CSV in `path`; whatever is wrong with file or archive is an `InputDataError`."""
+    if path.suffix != ".zip":
+        with open_text_bytes(path) as stream:
+            yield stream
+        return
+    with _told(path), zipfile.ZipFile(path) as archive, archive.open(_only_csv(archive, path)) as member:
+        yield member
+
+
+@contextmanager
+def open_text_bytes(path: Path) -> Iterator[IO[bytes]]:
+    """The bytes of a file of text, unpacked within limits where its name ends in ``.gz``.
+
+    Raises
+    ------
+    InputDataError
+        The file cannot be read, is damaged, or would unpack to far more than its size.
+    """
+    with _told(path), path.open("rb") as stream:
+        if path.suffix != ".gz":
+            yield stream
+            return
+        with gzip.GzipFile(fileobj=stream) as unpacked:
+            yield io.BufferedReader(_Bounded(unpacked, path), 1 << 20)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Whatever goes wrong with a file while it is open, as one error."""
     try:
-        with path.open("rb") as stream:
-            if path.suffix == ".gz":
-                with gzip.GzipFile(fileobj=stream) as unpacked:
-                    yield io.BufferedReader(_Bounded(unpacked, path), 1 << 20)
-                return
-            if path.suffix != ".zip":
-                yield stream
-                return
-            with zipfile.ZipFile(stream) as archive, archive.open(_only_csv(archive, path)) as member:
-                yield member
+        yield
     except (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise InputDataError(f"{path} is not a sound {_kind(path)}", "fetch the file again") from error
     except OSError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -9,11 +11,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import skops.io
 import xgboost as xgb
 
-__all__ = ["SavedModel", "feature_names", "model_bytes"]
+from hptune.errors import ConfigurationError, OutputError
 
+__all__ = ["MODEL_FILES", "SavedModel", "feature_names", "model_bytes", "read_model"]
+
+MODEL_FILES = ("model.ubj", "model.skops")
+
+_XGBOOST_CLASSES = (  # the first that an estimator is an instance of
+    xgb.XGBRFClassifier,
+    xgb.XGBRFRegressor,
+    xgb.XGBClassifier,
+    xgb.XGBRegressor,
+    xgb.XGBRanker,
+    xgb.XGBModel,
+)
+_HARMLESS = frozenset(  # what estimators hold beside objects of scikit-learn's classes
+    ["numpy.dtype", "scipy.sparse._csr.csr_matrix"]
+    + [
+        f"sklearn.feature_selection._univariate_selection.{name}"
+        for name in ("chi2", "f_classif", "f_regression")
+    ]
+    + [f"sklearn.feature_selection._mutual_info.mutual_info_{name}" for name in ("classif", "regression")]
+)
 _REFUSED = str.maketrans("[]<", "()(")  # by xgboost.Booster.feature_names
 
 
@@ -36,8 +57,8 @@ def model_bytes(
 
     XGBoost's own classes become UBJ. Its feature names are the column names, with round brackets for ``[``,
     ``]`` and ``<``, which XGBoost refuses. Its attributes hold, as JSON, ``columns`` (the names as they are),
-    ``classes`` (the class labels) and ``categories`` (the labels of category codes). Everything else becomes
-    a skops file, which, unlike a pickle, runs no code when it is loaded.
+    ``classes`` (the class labels) and ``categories`` (the labels of category codes); ``estimator`` is the name
+    of its class. Everything else becomes a skops file, which, unlike a pickle, runs no code when it is loaded.
 
     Parameters
     ----------
@@ -51,6 +72,8 @@ def model_bytes(
         For each column of category codes the label of each code.
     """
     if not isinstance(estimator, xgb.XGBModel):
+        import skops.io  # takes most of a second, for other models only
+
         load = "skops.io.load('{path}', trusted=skops.io.get_untrusted_types(file='{path}'))"
         return SavedModel("model.skops", skops.io.dumps(estimator), load)
     booster = estimator.get_booster()
@@ -63,10 +86,68 @@ def model_bytes(
         booster.set_attr(categories=json.dumps(labels, ensure_ascii=False))
     if classes is not None:
         booster.set_attr(classes=json.dumps(list(classes), ensure_ascii=False))
-    load = f"model = xgboost.{type(estimator).__name__}(); model.load_model('{{path}}')"
+    name = next(kind.__name__ for kind in _XGBOOST_CLASSES if isinstance(estimator, kind))
+    booster.set_attr(estimator=name)
+    load = f"model = xgboost.{name}(); model.load_model('{{path}}')"
     content = _xgboost_bytes(estimator)
     booster.feature_names = kept  # in this process the model goes on predicting rows without names
     return SavedModel("model.ubj", content, load)
+
+
+def read_model(path: Path) -> Any:
+    """The fitted estimator in a file that `model_bytes` made, ready to predict rows without names.
+
+    No code of the file's is run: of types that skops does not know, scikit-learn's and XGBoost's own classes are
+    trusted, and no others.
+
+    Raises
+    ------
+    ConfigurationError
+        The file holds objects of other types.
+    OutputError
+        The file cannot be loaded.
+    """
+    try:
+        return _read_xgboost(path) if path.suffix == ".ubj" else _read_skops(path)
+    except ConfigurationError:
+        raise
+    except Exception as error:  # what the libraries raise for a file of another version, or none
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        what = f"{path} cannot be loaded ({reason})"
+        raise OutputError(what, "use the versions of the libraries that wrote it") from error
+
+
+def _read_xgboost(path: Path) -> Any:
+    name = xgb.Booster(model_file=path).attr("estimator")
+    model = next(kind for kind in _XGBOOST_CLASSES if kind.__name__ == name)()
+    model.load_model(path)
+    model.get_booster().feature_names = None
+    return model
+
+
+def _read_skops(path: Path) -> Any:
+    import skops.io
+
+    named = skops.io.get_untrusted_types(file=path)
+    odd = [name for name in named if not _is_harmless(name)]
+    if odd:
+        what = f"{path} holds objects that are not scikit-learn's own: {', '.join(odd)[:200]}"
+        mend = "if you trust them, load it by skops.io.load(path, trusted=[...])"
+        raise ConfigurationError(what, mend)
+    return skops.io.load(path, trusted=named)
+
+
+def _is_harmless(name: str) -> bool:
+    """Whether a type's name in a skops file is that of a class which a fitted estimator may hold."""
+    if name in _HARMLESS:
+        return True
+    module, _, attribute = name.rpartition(".")
+    if module.split(".")[0] not in ("sklearn", "xgboost"):
+        return False
+    try:
+        return inspect.isclass(getattr(importlib.import_module(module), attribute, None))
+    except ImportError:
+        return False
 
 
 def feature_names(columns: Sequence[str]) -> list[str]:

@@ -19,10 +19,16 @@ from hptune.storage._base import (
     refuse_query,
     scheme_of,
 )
-from hptune.storage._cache import cached_copies, evict, exclusive
+from hptune.storage._cache import cached_copies, default_cache, evict
 from hptune.storage._credentials import refuse_secrets, take_credentials, texts_of
 from hptune.storage._fetch import Fetched, fetch
-from hptune.storage._local import make_private_directory, open_local, write_atomically
+from hptune.storage._local import (
+    clear_scratch,
+    make_private_directory,
+    open_local,
+    sync_directory,
+    write_atomically,
+)
 from hptune.storage._upload import MIRROR_SECONDS, Mirror, upload
 
 __all__ = [
@@ -40,8 +46,9 @@ __all__ = [
     "Store",
     "cached_copies",
     "checked_name",
+    "clear_scratch",
+    "default_cache",
     "evict",
-    "exclusive",
     "fetch",
     "is_remote",
     "make_private_directory",
@@ -50,6 +57,7 @@ __all__ = [
     "refuse_query",
     "refuse_secrets",
     "scheme_of",
+    "sync_directory",
     "take_credentials",
     "texts_of",
     "upload",

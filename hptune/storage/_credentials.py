@@ -25,10 +25,20 @@ SECRETS = (CONNECTION_STRING, KEY, SAS)
 _FILE_BYTES = 64 << 10
 _HOW = f"set {CONNECTION_STRING}, {KEY} or {SAS}, or log in with the Azure CLI or a managed identity"
 _SECRET_TEXT = re.compile(
-    r"[?&;]sig=|^sig=|accountkey=|sharedaccesssignature=|fs\.azure\.(account\.key|sas)|account\.oauth2\.client\.secret"
-    r"|fs\.s3a\.[a-z0-9.\-]*(access\.key|secret\.key|session\.token)|^-{0,2}(account|access|storage)[-_]key\b"
-    r"|^-{0,2}sas([-_]token)?\b|^-{0,2}connection[-_]string\b|^-{0,2}azure_storage_(key|sas_token|connection_string)\b",
-    re.IGNORECASE,
+    r"""
+    (?<![\w.])sig=[^&;\s]{6}                                           # of a SAS token
+    | (?<![\w.])(accountkey|sharedaccesssignature)=[^;\s]              # of a connection string
+    | (?<![a-z0-9+/])[a-z0-9+/]{86}==                                  # an account's key, whatever stands before it
+    | (
+        fs\.\w+\.([\w.\-]+\.)?((access|account|private|secret)\.key|client\.secret|(session|refresh)\.token|password)
+        (?!\w|\.provider|\.endpoint|\.id\b)
+        | fs\.azure\.sas\.(?!token\.provider|expiry)
+      )[\w.\-]*["']?\s*[=:]\s*["']?(?!\$\{)[^\s"']                     # a setting of Hadoop's, but no reference
+    | ^--?((access|account|storage)[-_]key|sas([-_]token)?|connection[-_]string)\b   # options that we do not have
+    | ^((access|account|storage)[-_]key|sas([-_]token)?|connection[-_]string)=\S{8}
+    | (?<![\w.])azure_storage_(key|sas_token|connection_string)=\S
+    """,
+    re.IGNORECASE | re.VERBOSE,
 )
 
 _taken: dict[str, str] = {}
@@ -72,11 +82,19 @@ def refuse_secrets(texts: Iterable[str], where: str) -> None:
 
 
 def texts_of(value: Any) -> Iterable[str]:
-    """Every key and text of a nested configuration."""
+    """Every text of a nested configuration; what has a key as ``key=text``.
+
+    Examples
+    --------
+    >>> list(texts_of({"data": {"path": "a.csv"}, "metrics": ["r2"]}))
+    ['data', 'path=a.csv', 'metrics', 'r2']
+    """
     if isinstance(value, Mapping):
         for key, item in value.items():
-            yield str(key)
-            yield from texts_of(item)
+            nested = isinstance(item, (Mapping, list, tuple))
+            yield str(key) if nested or item is None else f"{key}={item}"
+            if nested:
+                yield from texts_of(item)
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from texts_of(item)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import glob
 import os
 import shutil
 import tempfile
+from collections.abc import Container, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from hptune.errors import OutputError, StorageError
+from hptune.interrupts import undisturbed
 from hptune.storage._base import (
     ChangedError,
     PassingError,
@@ -19,11 +25,20 @@ from hptune.storage._base import (
 )
 from hptune.storage._digests import digests
 
-__all__ = ["LocalStore", "make_private_directory", "open_local", "write_atomically"]
+__all__ = [
+    "LocalStore",
+    "clear_scratch",
+    "make_private_directory",
+    "open_local",
+    "sync_directory",
+    "write_atomically",
+]
+
+_SCRATCH = ".tmp"
 
 
-def make_private_directory(path: Path) -> None:
-    """Make `path` and its parents, for the owner only.
+def make_private_directory(path: Path, *, option: str = "--out") -> None:
+    """Make `path` and its parents, for the owner only; `option` is how the user can choose another.
 
     Raises
     ------
@@ -40,12 +55,14 @@ def make_private_directory(path: Path) -> None:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise OutputError(
-            f"cannot write to the output directory {path} ({reason})", "choose another with --out"
+            f"cannot write to the directory {path} ({reason})", f"choose another with {option}"
         ) from error
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
     """Replace `path` by `content` so that a reader, or a crash, sees the old file or the new one, never half.
+
+    When the call returns, the new one is on disk.
 
     Raises
     ------
@@ -53,21 +70,50 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         The disk is full, or the file cannot be written.
     """
     raw = content.encode("utf-8") if isinstance(content, str) else content
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with undisturbed(), _replacing(path) as stream:
+        stream.write(raw)
+
+
+def sync_directory(path: Path) -> None:
+    """Wait until the names in a directory are on disk, where its file system can tell."""
+    file = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with open(scratch, "xb", opener=_private) as stream:
-            stream.write(raw)
+        os.fsync(file)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(file)
+
+
+def clear_scratch(directory: Path, names: Iterable[str]) -> None:
+    """Remove what killed processes left of files that they were about to replace."""
+    for name in names:
+        for scratch in directory.glob(f".{glob.escape(name)}.*{_SCRATCH}"):
+            scratch.unlink(missing_ok=True)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A private file beside `path`, which takes its name once it is on the disk."""
+    scratch: Path | None = None
+    try:
+        file, name = tempfile.mkstemp(_SCRATCH, f".{path.name}.", path.parent)
+        scratch = Path(name)
+        with open(file, "wb") as stream:
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(scratch, path)
+        sync_directory(path.parent)
     except OSError as error:
-        scratch.unlink(missing_ok=True)
         reason = (error.strerror or str(error)).lower()
-        raise OutputError(f"cannot write {path} ({reason})", "make room or choose another --out") from error
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+        raise OutputError(
+            f"cannot write {path} ({reason})", "make room or choose another directory"
+        ) from error
+    finally:
+        if scratch is not None:
+            scratch.unlink(missing_ok=True)
 
 
 def open_local(uri: str, patience: Patience) -> LocalStore:
@@ -90,9 +136,13 @@ class LocalStore:
         if not self._path.is_dir():
             raise StorageError(f"there is no {self.uri}", "check the path")
         found = (path for path in self._path.rglob("*") if path.is_file() and not path.is_symlink())
-        names = ((path, path.relative_to(self._path).as_posix()) for path in found)
+        names = {path.relative_to(self._path).as_posix(): path for path in found}
         return sorted_unique(
-            [self._file(path, checked_name(name, self.uri)) for path, name in names if not _is_hidden(name)]
+            [
+                self._file(path, checked_name(name, self.uri))
+                for name, path in names.items()
+                if not _is_hidden(name) and not _is_unfinished(name, names)
+            ]
         )
 
     def copy_range(self, file: RemoteFile, offset: int, length: int, target: Path) -> None:
@@ -111,23 +161,18 @@ class LocalStore:
         finally:
             os.close(out)
 
+    def check_writable(self) -> None:
+        """Make the directory, and a file without a name in it."""
+        make_private_directory(self._path)
+
     def put(self, source: Path, name: str, sha256: str, md5: str) -> None:
         """Copy under a temporary name, then rename."""
         target = self._path / name
         if target.is_file() and not target.is_symlink() and digests(target)[0] == sha256:
             return
         make_private_directory(target.parent)
-        scratch = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            with source.open("rb") as stream, open(scratch, "xb", opener=_private) as out:
-                shutil.copyfileobj(stream, out, 1 << 20)
-                out.flush()
-                os.fsync(out.fileno())
-            os.replace(scratch, target)
-        except OSError as error:
-            scratch.unlink(missing_ok=True)
-            reason = (error.strerror or str(error)).lower()
-            raise OutputError(f"cannot write {target} ({reason})", "make room or choose another") from error
+        with source.open("rb") as stream, _replacing(target) as out:
+            shutil.copyfileobj(stream, out, 1 << 20)
 
     def remove(self, name: str) -> None:
         """Remove a file; one that is not there is no error."""
@@ -140,4 +185,10 @@ class LocalStore:
 
 
 def _is_hidden(name: str) -> bool:
-    return any(part.startswith(".") for part in name.split("/")) or name.endswith((".part", ".part.ranges"))
+    return any(part.startswith(".") for part in name.split("/"))
+
+
+def _is_unfinished(name: str, names: Container[str]) -> bool:
+    """Whether it is a file on its way, or the list of its ranges: they lie side by side."""
+    part = name.removesuffix(".ranges")
+    return part.endswith(".part") and part in names and f"{part}.ranges" in names

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-from sklearn.datasets import load_svmlight_file, load_svmlight_files
 
-from hptune.csv_files import check_member_sizes
+from hptune.csv_files import check_member_sizes, open_text_bytes
 from hptune.errors import InputDataError
 from hptune.matrix import Dataset, FeatureMatrix
 from hptune.tables._columns import Column, printable
@@ -50,10 +49,7 @@ def load_libsvm(path: Path, *, test: Path | None = None, classifier: bool = Fals
     """
     check_libsvm(path, test)
     files = [path] if test is None else [path, test]
-    try:
-        read = load_svmlight_files([str(file) for file in files], query_id=True)
-    except (ValueError, OSError, EOFError, zlib.error, OverflowError) as error:
-        raise _unreadable(files) from error
+    read = _libsvm_arrays(files)
     parts = [tuple(read[at : at + 3]) for at in range(0, len(read), 3)]
     for file, (X, _, _) in zip(files, parts, strict=True):
         _check_matrix(file, X)
@@ -226,15 +222,23 @@ def _refusal(path: Path, name: str) -> Refusal:
     return refusal
 
 
+def _libsvm_arrays(files: list[Path]) -> list[Any]:
+    """Features, target and query ids of each file in turn."""
+    from sklearn.datasets import load_svmlight_files  # scikit-learn takes seconds to import
+
+    with ExitStack() as stack:
+        streams = [stack.enter_context(open_text_bytes(file)) for file in files]
+        try:
+            return list(load_svmlight_files(streams, query_id=True))
+        except (ValueError, OverflowError) as error:
+            raise _unreadable(files) from error
+
+
 def _unreadable(files: list[Path]) -> InputDataError:
     """The error that names the first line which cannot be read alone."""
     for file in files:
-        opened: Callable[..., Any] = gzip.open if file.suffix == ".gz" else open
-        try:
-            with opened(file, "rb") as lines:
-                number = next((n for n, line in enumerate(lines, start=1) if not _is_libsvm(line)), None)
-        except (OSError, EOFError, zlib.error):
-            return InputDataError(f"{file} is not a sound file", "fetch or write it again")
+        with open_text_bytes(file) as lines:
+            number = next((n for n, line in enumerate(lines, start=1) if not _is_libsvm(line)), None)
         if number is not None:
             what = f"{file}:{number}: the line is not like '1 qid:1 3:0.5 7:2'"
             return InputDataError(what, "write the target, then index:value pairs with rising indices")
@@ -242,6 +246,8 @@ def _unreadable(files: list[Path]) -> InputDataError:
 
 
 def _is_libsvm(line: bytes) -> bool:
+    from sklearn.datasets import load_svmlight_file
+
     try:
         load_svmlight_file(io.BytesIO(line), query_id=True)
     except (ValueError, OverflowError):

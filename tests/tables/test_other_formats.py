@@ -100,6 +100,23 @@ def test_libsvm_is_read_as_scikit_learn_reads_it(tmp_path: Path, suffix: str) ->
     assert train.classes == ("0", "1")
 
 
+def test_a_libsvm_file_that_unpacks_to_far_more_than_its_size_is_refused(tmp_path: Path) -> None:
+    bomb, sound = tmp_path / "t.svm.gz", tmp_path / "sound.svm.gz"
+    bomb.write_bytes(gzip.compress(LIBSVM.encode() + b"1 1:1\n" * (6 << 20)))
+    sound.write_bytes(gzip.compress(LIBSVM.encode()))
+    for train, test in ((bomb, None), (sound, bomb)):
+        with pytest.raises(InputDataError, match=f"{bomb} would unpack to .* more than 200 times its size"):
+            load_libsvm(train, test=test)
+
+
+@pytest.mark.parametrize("length", [-9, 20])
+def test_a_gzipped_libsvm_file_that_was_cut_short_is_refused(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "t.svm.gz"
+    path.write_bytes(gzip.compress(LIBSVM.encode() * 100)[:length])
+    with pytest.raises(InputDataError, match=f"{path} is not a sound gzip file"):
+        load_libsvm(path)
+
+
 def test_query_ids_become_groups(tmp_path: Path) -> None:
     path = tmp_path / "t.libsvm"
     path.write_text("1 qid:7 1:1\n2 qid:7 1:2\n3 qid:9 1:3\n")

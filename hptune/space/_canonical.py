@@ -1,52 +1,20 @@
-"""Search spaces, and the canonical form in which two parameter values are the same."""
+"""The canonical form in which two parameter values are the same."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
-from sklearn.base import BaseEstimator
-from sklearn.model_selection import ParameterGrid
 
-from hptune.errors import ConfigurationError
-
-__all__ = ["Uncanonical", "canonical", "grid_candidates"]
-
-Space = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+__all__ = ["Uncanonical", "canonical", "same_value"]
 
 
 class Uncanonical(TypeError):
     """A value that cannot be compared by content: what holds it is neither shared nor resumed."""
-
-
-def grid_candidates(space: Space) -> list[dict[str, Any]]:
-    """All parameter settings of a grid, in scikit-learn's order.
-
-    Parameters
-    ----------
-    space : mapping, or sequence of mappings
-        Lists (and tuples, ranges, one-dimensional arrays) are choices, everything else is a constant that is
-        shown in every candidate. Several mappings are several grids, one after the other.
-
-    Raises
-    ------
-    ConfigurationError
-        The space is empty, or a parameter has no values.
-
-    Examples
-    --------
-    >>> grid_candidates({"max_depth": [3, 4], "eta": 0.1})
-    [{'eta': 0.1, 'max_depth': 3}, {'eta': 0.1, 'max_depth': 4}]
-    """
-    grids = [space] if isinstance(space, Mapping) else list(space)
-    if not grids or not any(grids):
-        raise ConfigurationError("search_space is empty", "give at least one parameter with its values")
-    return list(ParameterGrid([_choices(grid) for grid in grids]))
 
 
 def canonical(value: Any) -> str:
@@ -68,21 +36,12 @@ def canonical(value: Any) -> str:
     return json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"))
 
 
-def _choices(grid: Mapping[str, Any]) -> dict[str, list[Any]]:
-    choices = {}
-    for name, value in grid.items():
-        if not isinstance(name, str):
-            raise ConfigurationError(
-                f"search_space: a parameter's name must be text but got {name!r}", "quote or correct it"
-            )
-        is_choice = isinstance(value, (list, tuple, range, np.ndarray))
-        values = list(value) if is_choice else [value]
-        if not values:
-            raise ConfigurationError(
-                f"search_space: {name!r} has no values", "give it at least one, or take it out"
-            )
-        choices[name] = values
-    return choices
+def same_value(left: Any, right: Any) -> bool:
+    """Whether a fit cannot tell two values apart; False where that cannot be known by content."""
+    try:
+        return left is right or canonical(left) == canonical(right)
+    except Uncanonical:
+        return False
 
 
 def _canonical(value: Any) -> Any:
@@ -100,6 +59,14 @@ def _canonical(value: Any) -> Any:
     if type(value) is np.ndarray and not value.dtype.hasobject:
         digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
         return ["ndarray", repr(value.dtype), list(value.shape), digest]
+    return _canonical_object(value)
+
+
+def _canonical_object(value: Any) -> Any:
+    """The form of what only Python code can give. Its libraries take seconds to import: sweep files do without."""
+    import scipy.sparse as sp
+    from sklearn.base import BaseEstimator
+
     if sp.issparse(value):
         compressed = sp.csr_array(value)
         parts = (_canonical(getattr(compressed, part)) for part in ("data", "indices", "indptr"))
@@ -113,11 +80,13 @@ def _canonical(value: Any) -> Any:
     raise Uncanonical(f"{type(value).__name__} has no canonical form")
 
 
-def _cloned_by_parameters(estimator: BaseEstimator) -> bool:
+def _cloned_by_parameters(estimator: Any) -> bool:
     """Whether a clone is class, parameters and what ``set_output`` set.
 
     A frozen estimator's clones keep what it learned; metadata requests and callbacks are carried along too.
     """
+    from sklearn.base import BaseEstimator
+
     carries_more = not vars(estimator).keys().isdisjoint({"_metadata_request", "_skl_callbacks"})
     return type(estimator).__sklearn_clone__ is BaseEstimator.__sklearn_clone__ and not carries_more
 

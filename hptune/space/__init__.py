@@ -1,0 +1,52 @@
+"""Search spaces: expressions, what may be drawn together, and when two parameter values are the same."""
+
+from hptune.space._base import Expression
+from hptune.space._canonical import Uncanonical, canonical
+from hptune.space._expressions import (
+    choice,
+    float_,
+    int_,
+    lognormal,
+    loguniform,
+    normal,
+    qlognormal,
+    qloguniform,
+    qnormal,
+    quniform,
+    randint,
+    uniform,
+    uniformint,
+)
+from hptune.space._search_space import (
+    Constraint,
+    Dimension,
+    Params,
+    SearchSpace,
+    grid_candidates,
+    parse_space,
+)
+
+__all__ = [
+    "Constraint",
+    "Dimension",
+    "Expression",
+    "Params",
+    "SearchSpace",
+    "Uncanonical",
+    "canonical",
+    "choice",
+    "float_",
+    "grid_candidates",
+    "int_",
+    "lognormal",
+    "loguniform",
+    "normal",
+    "parse_space",
+    "qlognormal",
+    "qloguniform",
+    "qnormal",
+    "quniform",
+    "randint",
+    "uniform",
+    "uniformint",
+]
