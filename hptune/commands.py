@@ -7,6 +7,7 @@ an address or a key is told before.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -72,6 +73,8 @@ def sweep(
     from hptune.formats import check_data
     from hptune.remote import local_inputs, output_directory
 
+    # Waiting OpenMP threads must not spin: other programs want the cores too. Read when the library loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with ExitStack() as stack:
         engine, seconds = _early_engine(config, stack, say)
         opener = hadoop_opener(config.spark)
