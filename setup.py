@@ -38,6 +38,7 @@ setup(
             f"xgboost{XGBOOST} ; sys_platform == 'darwin'",
         ],
         "gpu": [f"xgboost{XGBOOST}"],
+        "bayesian": ["optuna>=5"],
         "spark": ["joblibspark>=0.6", "pyspark>=3.5"],
         "azure": ["azure-identity>=1.19", "azure-storage-blob>=12.24"],
     },

@@ -25,7 +25,8 @@ from hptune.fitters import (
 )
 from hptune.formats import Reading, check_data, format_of
 from hptune.matrix import Dataset
-from hptune.space import SearchSpace
+from hptune.samplers import BY_NAME as SAMPLERS
+from hptune.space import Params, SearchSpace
 from hptune.splits import folds_of
 from hptune.storage import default_cache
 from hptune.sweep import Sweep
@@ -55,7 +56,7 @@ def build_sweep(
         The data cannot be learned from.
     """
     estimator = _estimator(config)
-    candidates = list(_space(config).grid())
+    candidates = _candidates(config, progress or _silent)
     for names in {tuple(candidate): None for candidate in candidates}:
         check_parameter_names(estimator, dict.fromkeys((*config.estimator_params, *names)))
     if config.early_stopping is not None:
@@ -97,6 +98,19 @@ def ranking_scorer(config: SweepConfig, estimator: Any) -> Any:
 
 def _silent(line: str) -> None:
     return None
+
+
+def _candidates(config: SweepConfig, say: Callable[[str], None]) -> list[Params]:
+    """What the sampler draws, as far as it knows it before anything is tried."""
+    limit = config.limits.max_total_trials
+    candidates = SAMPLERS[config.sampling.type](_space(config), config.sampling.seed).ask(
+        limit or sys.maxsize
+    )
+    if not candidates:
+        raise ConfigurationError("the constraints allow no candidate", "loosen them or widen search_space")
+    if limit is not None and len(candidates) < limit:
+        say(f"note: search_space has only {len(candidates)} candidates, not {limit}")
+    return candidates
 
 
 def _space(config: SweepConfig) -> SearchSpace:

@@ -7,7 +7,7 @@ import json
 import logging
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -20,7 +20,7 @@ from hptune.errors import ConfigurationError, OutputError
 from hptune.fitters import SavedModel
 from hptune.matrix import FeatureMatrix
 from hptune.results import sweeping_results, to_csv, to_parquet
-from hptune.storage import clear_scratch, make_private_directory, write_atomically
+from hptune.storage import clear_scratch, write_atomically
 
 __all__ = [
     "JOURNAL",
@@ -29,10 +29,11 @@ __all__ = [
     "SWEEP",
     "WINNER",
     "Winner",
+    "check_output",
     "clear_output",
+    "held_files",
     "log_to",
     "plain_json",
-    "prepare_output",
     "read_winner",
     "write_model",
     "write_predictions",
@@ -62,27 +63,31 @@ OUTPUT_FILES = (
 )
 
 
-def prepare_output(out: Path, *, overwrite: bool) -> None:
-    """Make the output directory, and refuse one that holds a sweep unless it may be overwritten.
+def check_output(held: Collection[str], shown: str, *, overwrite: bool, resume: bool = False) -> None:
+    """Refuse a place that holds a sweep, unless it may be replaced or can be gone on with.
 
-    Nothing in it changes yet: `clear_output` is for when the sweep is known to start.
+    Parameters
+    ----------
+    held : collection of str
+        Names of our files that are there; `held_files` finds them in a directory.
+    shown : str
+        What the user calls the place.
 
     Raises
     ------
     ConfigurationError
-        It holds a sweep already.
-    OutputError
-        It cannot be made or written to.
+        It holds a sweep already, or one that cannot be resumed.
     """
-    try:
-        if out.exists() and not out.is_dir():
-            raise ConfigurationError(f"{out} is a file", "give a directory to --out")
-        held = _held(out)
-    except (OSError, ValueError) as error:  # a name too long, a directory that may not be entered, a NUL
-        raise _cannot_use(out, error) from error
-    if held and not overwrite:
-        raise ConfigurationError(f"{out} holds a sweep already", "add --overwrite or choose another --out")
-    make_private_directory(out)
+    if not held or overwrite:
+        return
+    if not resume:
+        raise ConfigurationError(
+            f"{shown} holds a sweep already", "add --resume, --overwrite or choose another --out"
+        )
+    if JOURNAL not in held:
+        raise ConfigurationError(
+            f"{shown} holds files of a sweep but no {JOURNAL}", "add --overwrite or choose another --out"
+        )
 
 
 def clear_output(out: Path) -> None:
@@ -94,16 +99,16 @@ def clear_output(out: Path) -> None:
         One of them cannot be removed.
     """
     try:
-        for path in _held(out):
-            path.unlink()
+        for name in reversed(held_files(out)):  # what makes it a sweep goes last
+            (out / name).unlink()
         clear_scratch(out, OUTPUT_FILES)
     except OSError as error:
         raise _cannot_use(out, error) from error
 
 
-def _held(out: Path) -> list[Path]:
-    """Our files in `out`; a link counts by itself, wherever it points to, for nothing is written through it."""
-    return [out / name for name in OUTPUT_FILES if os.path.lexists(out / name)]
+def held_files(out: Path) -> list[str]:
+    """Names of our files in `out`; a link counts by itself, wherever it points to: nothing is written through it."""
+    return [name for name in OUTPUT_FILES if os.path.lexists(out / name)]
 
 
 def _cannot_use(out: Path, error: Exception) -> OutputError:

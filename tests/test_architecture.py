@@ -54,6 +54,7 @@ FLOORS = {module: floor for floor, modules in enumerate(HOUSE) for module in mod
 HOMES = {
     "azure": {"storage"},
     "mlflow": {"observers"},
+    "optuna": {"samplers"},
     "py4j": {"engine"},
     "pyspark": {"engine"},
     "xgboost": {"fitters"},

@@ -140,7 +140,7 @@ def test_a_sweep_writes_everything_and_is_not_overwritten_unasked(
     before = content(out)
     assert cli("--out", str(out)) == 2
     assert capsys.readouterr().err == (
-        f"hptune: error: {out} holds a sweep already: add --overwrite or choose another --out\n"
+        f"hptune: error: {out} holds a sweep already: add --resume, --overwrite or choose another --out\n"
     )
     assert content(out) == before
     assert cli("--out", str(out), "--overwrite", "--set", "search_space.eta=0.1", "-q") == 0
@@ -237,7 +237,26 @@ BAD = {
     "missing directory": (["data.path=nowhere"], 3, "no file or directory nowhere"),
     "empty directory": (["data.path=."], 3, "gender_age_train"),
     "later key": (["early_termination={type: bandit}"], 2, "'early_termination' is not supported yet"),
-    "later sampler": (["sampling_algorithm=random"], 2, "'random' is not supported yet"),
+    "unknown sampler": (["sampling_algorithm=randm"], 2, "did you mean 'random'?"),
+    "later sampler": (["sampling_algorithm=bayesian"], 2, "'bayesian' is not supported yet"),
+    "random without an end": (["sampling_algorithm=random"], 2, "'limits.max_total_trials' is missing"),
+    "limit of nothing": (["limits.max_total_trials=0"], 2, "must be a whole number from 1 but is 0"),
+    "seed of a sampler": (
+        ["sampling_algorithm={type: random, seed: -1}"],
+        2,
+        "a whole number from 0 but is -1",
+    ),
+    "bounds out of order": (["search_space.eta=uniform(0.5, 0.1)"], 2, "write uniform(0.1, 0.5)"),
+    "unknown expression": (["search_space.eta=unifrm(0, 1)"], 2, "did you mean 'uniform'?"),
+    "grid of a continuous space": (
+        ["sampling_algorithm=grid", "search_space.eta=uniform(0, 1)"],
+        2,
+        "'eta' is uniform(0, 1)",
+    ),
+    "constraint of no module": (["constraints=[nowhere:f]"], 2, "cannot be imported"),
+    "constraint that is no function": (["constraints=['math:pi']"], 2, "is no function"),
+    "constraint that raises": (["constraints=['math:sqrt']"], 2, "constraint sqrt raised TypeError"),
+    "constraint that allows nothing": (["constraints=['operator:not_']"], 2, "allow no candidate"),
     "minimize a scorer": (["objective.goal=minimize"], 2, "goal must be maximize"),
     "parameter name that is no text": (["search_space={1: [2]}"], 2, "must be text"),
     "objective that is text": (["objective=neg_log_loss"], 2, "objective must be a map"),

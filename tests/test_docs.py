@@ -13,6 +13,7 @@ from tests.conftest import ROOT
 
 SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 COMING_FROM = ROOT / "docs" / "coming-from.md"
+SEARCH_SPACES = ROOT / "docs" / "search-spaces.md"
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
 
 
@@ -30,6 +31,11 @@ def test_each_way_of_coming_to_hptune_works(number: int) -> None:
 
 def test_all_three_ways_are_shown() -> None:
     assert len(snippets(COMING_FROM)) == 4
+
+
+def test_the_search_space_in_python_works() -> None:
+    (snippet,) = snippets(SEARCH_SPACES)
+    exec(snippet, {})  # noqa: S102 - our own documentation
 
 
 @pytest.mark.spark

@@ -24,26 +24,53 @@ __all__ = [
     "hadoop_opener",
     "original_exception",
     "parallel",
+    "pickle_by_reference",
 ]
 
 
 def engine_of(session: Any, max_tasks: int | None = None) -> Engine:
-    """An engine on a given Spark session, with at most `max_tasks` tasks at once; the session stays open."""
-    from hptune.engine._session import check_classic
+    """An engine on a given Spark session, with at most `max_tasks` tasks at once; the session stays open.
+
+    Raises
+    ------
+    ClusterError
+        The session is a Spark Connect one, or has ended.
+    """
+    from hptune.engine._session import check_session
     from hptune.engine._spark import SparkEngine
 
-    check_classic(session)
+    check_session(session)
     return SparkEngine(session, max_tasks=max_tasks)
 
 
 def active_session() -> Any:
-    """The active Spark session; None where there is none, where pyspark is not loaded, and on executors."""
+    """The active Spark session; None where there is none, where pyspark is not loaded, and on executors.
+
+    Raises
+    ------
+    ClusterError
+        The session that there was has ended by itself.
+    """
     if "pyspark.sql" not in sys.modules:
         return None  # nobody can have made a session
     from pyspark import TaskContext
     from pyspark.sql import SparkSession
 
-    return None if TaskContext.get() is not None else SparkSession.getActiveSession()
+    from hptune.engine._ending import session_ended
+
+    if TaskContext.get() is not None:
+        return None
+    try:
+        return SparkSession.getActiveSession()
+    except OSError as error:  # the Java process of the one that there was does not answer any more
+        raise session_ended() from error
+
+
+def pickle_by_reference(session: Any) -> None:
+    """Let Spark sessions be copied, hashed and pickled: each as a reference to itself, valid in this process only."""
+    from hptune.engine._reference import register
+
+    register(type(session))
 
 
 def _spark(options: Mapping[str, str], name: str) -> Engine:

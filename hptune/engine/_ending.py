@@ -23,7 +23,7 @@ def has_ended(sc: SparkContext) -> bool:
 
 def session_ended() -> ClusterError:
     """The error for a session that does not live any more."""
-    return ClusterError("the Spark session ended", "find the cause in Spark's own log, then run again")
+    return ClusterError("the Spark session ended", "Spark's own log tells why; run again in a new session")
 
 
 @contextmanager

@@ -10,11 +10,12 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from hptune.engine._ending import has_ended, session_ended
 from hptune.engine._hadoop import HadoopStore, open_hadoop
 from hptune.engine._spark import SparkEngine
 from hptune.errors import ClusterError
 
-__all__ = ["check_classic", "hadoop_store", "open_spark_engine"]
+__all__ = ["check_session", "hadoop_store", "open_spark_engine"]
 
 _LOOPBACK = "127.0.0.1"
 _DEFAULTS = {
@@ -44,20 +45,22 @@ def open_spark_engine(options: Mapping[str, str], name: str) -> SparkEngine:
     """
     active = SparkSession.getActiveSession()
     session = active or _started(options, name)
-    check_classic(session)
+    check_session(session)
     return SparkEngine(session, owned=active is None)
 
 
-def check_classic(session: SparkSession) -> None:
-    """Refuse a Spark Connect session.
+def check_session(session: SparkSession) -> None:
+    """Refuse a session that cannot run jobs.
 
     Raises
     ------
     ClusterError
-        The session has no RDDs.
+        It is a Spark Connect session, which has no RDDs, or has ended.
     """
     if "connect" in type(session).__module__:
         raise ClusterError("Spark Connect has no RDDs", "run with a classic session (spark.api.mode=classic)")
+    if has_ended(session.sparkContext):
+        raise session_ended()
 
 
 def hadoop_store(options: Mapping[str, str], uri: str) -> HadoopStore:

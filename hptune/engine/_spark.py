@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import tempfile
 import uuid
 from collections import deque
@@ -19,7 +18,7 @@ from hptune.engine._base import CRASHED, Work, failed, guarded
 from hptune.engine._cores import cores_of, with_cores
 from hptune.engine._ending import has_ended, session_ended, unless_ended
 from hptune.engine._payload import Payload, lay_down
-from hptune.engine._shipping import session_directory, ship_package
+from hptune.engine._shipping import serve, ship_package, withdraw
 from hptune.engine._stream import OutcomeStream
 from hptune.engine._worker import freeze_modules, keep_zip_indexes
 from hptune.plan import pack
@@ -32,6 +31,7 @@ _log = logging.getLogger(__name__)
 Bundle: TypeAlias = tuple[FitTask, ...]
 
 _JOB_PROPERTIES = ("spark.jobGroup.id", "spark.job.description", "spark.job.interruptOnCancel")
+_ABORTED = "Spark aborted a job; the fits that it did not end run again"
 _CANCEL_AGAIN_SECONDS = 0.5
 BROADCAST_BYTES = 256 << 20  # up to here a private copy in each worker is cheaper than a file on each host
 
@@ -123,10 +123,11 @@ class _Run:
         self.suspects: set[int] = set()
         self.aborted = False
         self.payload: Any = None
+        self.served: str | None = None
 
     def share(self, work: Work) -> None:
         """Bring `work` to where the executors find it."""
-        self.payload = self._share(work)
+        self.payload = self.sc.broadcast(self._shared(work))
 
     def outcomes(self, tasks: Sequence[FitTask]) -> Iterator[Outcome]:
         """One outcome for every cell of every task."""
@@ -147,24 +148,23 @@ class _Run:
         self.stream.close()
         with unless_ended(self.sc):
             for thread in self.threads:
-                while thread.is_alive():
+                while thread.is_alive():  # a job that was submitted after the cancel survives it
                     self.sc.cancelJobGroup(self.group)
-                    thread.join(
-                        _CANCEL_AGAIN_SECONDS
-                    )  # a job that was submitted after the cancel survives it
+                    thread.join(_CANCEL_AGAIN_SECONDS)
             if self.payload is not None:
                 self.payload.destroy()
+            if self.served is not None:
+                withdraw(self.served)
 
-    def _share(self, work: Work) -> Any:
+    def _shared(self, work: Work) -> Payload:
         payload = lay_down(work, self.directory)
         if self.engine.is_local:
-            return self.sc.broadcast(payload)
+            return payload
         ship_package(self.sc)
         if payload.buffer_bytes <= BROADCAST_BYTES:
-            return self.sc.broadcast(payload.with_content())
-        served = shutil.move(payload.file, session_directory())
-        self.sc.addFile(str(served))
-        return self.sc.broadcast(replace(payload, file=str(served)))
+            return payload.with_content()
+        self.served = serve(self.sc, payload.file)
+        return replace(payload, file=self.served)
 
     def _streamed(self, tasks: Sequence[FitTask]) -> Iterator[Outcome]:
         """What the jobs deliver while they run.
@@ -176,6 +176,7 @@ class _Run:
         slots = self.engine.slots
         first, rest = (tasks, ()) if len(tasks) <= 2 * slots else (tasks[:slots], tasks[slots:])
         cost = {task.id: task.cost for task in first}
+        unheard = set(cost)
         waiting = self._jobs([(task,) for task in first])
         running = 0
         while running or waiting:
@@ -186,18 +187,22 @@ class _Run:
             if isinstance(item, _Done):
                 running -= 1
                 self._note(item)
-                if rest and item.suspects and not running and not waiting:
-                    waiting += self._jobs([(task,) for task in rest])  # all crashed: nobody told the pace
-                    rest = ()
-                continue
-            outcomes = [Outcome.from_json(line) for line in item]
-            if rest:
+                outcomes, ended = [], item.suspects
+            else:
+                outcomes = [Outcome.from_json(line) for line in item]
+                ended = [outcome.fit_id for outcome in outcomes]
+            unheard.difference_update(ended)
+            told = any(outcome.status == "ok" for outcome in outcomes)
+            if rest and told:
                 waiting += self._jobs(pack(rest, _seconds_per_cost(outcomes, cost), slots))
+                rest = ()
+            elif rest and not unheard:  # all of the first failed or crashed: nobody tells the pace
+                waiting += self._jobs([(task,) for task in rest])
                 rest = ()
             yield from outcomes
 
     def _jobs(self, bundles: Sequence[Bundle]) -> deque[Sequence[Bundle]]:
-        """All bundles as one Spark job; where tasks are bounded, a job for each, as jobs can wait for one another."""
+        """All bundles as one Spark job; where tasks are bounded, a job for each, so that they can wait."""
         bounded = self.engine.max_tasks is not None
         return deque([[bundle] for bundle in bundles] if bounded else [bundles])
 
@@ -206,6 +211,7 @@ class _Run:
         if done.error is not None:
             if has_ended(self.sc):
                 raise done.error
+            _log.warning(_ABORTED, exc_info=done.error)
             self.aborted |= not done.suspects
 
     def _rescued(self, missing: dict[int, FitTask]) -> Iterator[Outcome]:
@@ -244,7 +250,6 @@ class _Run:
             suspects = self._rdd(bundles).mapPartitions(fit).collect()
             self.stream.queue.put(_Done(suspects))
         except Exception as error:  # an aborted job: what is missing is counted and runs again
-            _log.exception("the Spark job was aborted")
             alone = bundles[0] if len(bundles) == 1 else ()
             self.stream.queue.put(_Done([task.id for task in alone], error))
 
@@ -264,7 +269,7 @@ class _Run:
         except Exception:  # the job was aborted: none of its outcomes is known
             if has_ended(self.sc):
                 raise
-            _log.exception("the Spark job was aborted")
+            _log.warning(_ABORTED, exc_info=True)
             return []
         finally:
             with unless_ended(self.sc):

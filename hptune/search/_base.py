@@ -11,7 +11,14 @@ import joblib
 
 from hptune._joblib_compat import collected_calls
 from hptune._sklearn_compat import has_callbacks
-from hptune.engine import Engine, ProcessesEngine, SerialEngine, active_session, engine_of
+from hptune.engine import (
+    Engine,
+    ProcessesEngine,
+    SerialEngine,
+    active_session,
+    engine_of,
+    pickle_by_reference,
+)
 from hptune.search._calls import run_calls
 
 __all__ = ["SearchOnEngine"]
@@ -49,12 +56,12 @@ class SearchOnEngine:
         with collected_calls(run):
             return fit(X, y, **params)
 
-    def __sklearn_clone__(self) -> Any:
-        bare = copy.copy(self)
-        bare.spark = None
-        twin = super(SearchOnEngine, bare).__sklearn_clone__()  # type: ignore[misc]
-        twin.spark = self.spark  # by reference: a session cannot be copied
-        return twin
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The parameters, as in scikit-learn. `clone` copies their values and joblib hashes them, a session too."""
+        if _is_session(self.spark):
+            pickle_by_reference(self.spark)
+        params: dict[str, Any] = super().get_params(deep)  # type: ignore[misc]
+        return params
 
     def __copy__(self) -> Any:
         twin = type(self).__new__(type(self))

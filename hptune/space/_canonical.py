@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 
-__all__ = ["Uncanonical", "canonical"]
+__all__ = ["Uncanonical", "canonical", "same_value"]
 
 
 class Uncanonical(TypeError):
@@ -36,6 +36,14 @@ def canonical(value: Any) -> str:
     '{"a":["list",["float","0.5"],["NoneType","None"]],"b":["int","1"]}'
     """
     return json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"))
+
+
+def same_value(left: Any, right: Any) -> bool:
+    """Whether a fit cannot tell two values apart; False where that cannot be known by content."""
+    try:
+        return left is right or canonical(left) == canonical(right)
+    except Uncanonical:
+        return False
 
 
 def _canonical(value: Any) -> Any:

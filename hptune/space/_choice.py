@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from hptune.space._base import Expression
-from hptune.space._canonical import Uncanonical, canonical
+from hptune.space._canonical import same_value
 
 __all__ = ["Choice", "Group"]
 
@@ -63,7 +63,7 @@ class Choice(Expression):
     def to_unit(self, value: Any) -> float | None:
         """The middle of the numbers that give the option `value`."""
         for index, option in enumerate(self.options):
-            if _same(option, value):
+            if same_value(option, value):
                 return (index + 0.5) / len(self.options)
         return None
 
@@ -83,10 +83,3 @@ def _spelt(option: Any) -> str:
             "{" + ", ".join(f"{name!r}: {_spelt(value)}" for name, value in option.parameters.items()) + "}"
         )
     return str(option) if isinstance(option, Expression) else repr(option)
-
-
-def _same(left: Any, right: Any) -> bool:
-    try:
-        return left is right or canonical(left) == canonical(right)
-    except Uncanonical:
-        return False

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any, TypeAlias
 
 from hptune.errors import ConfigurationError
 from hptune.space._base import Expression
+from hptune.space._canonical import same_value
 from hptune.space._choice import Choice, Group
 from hptune.space._parse import parse_group, written
 
@@ -76,6 +79,19 @@ class SearchSpace:
         """How many candidates there are, constraints aside; None where they are infinitely many."""
         return None if self.endless is not None else _count(self._root)
 
+    def checked_size(self) -> int:
+        """The `size` of a space that makes a grid.
+
+        Raises
+        ------
+        ConfigurationError
+            A parameter has infinitely many values.
+        """
+        if self.endless is not None:
+            what = f"a grid needs listed values, but {self.endless.name!r} is {self.endless.expression}"
+            raise ConfigurationError(what, "use sampling_algorithm random, sobol or bayesian")
+        return _count(self._root)
+
     def candidate(self, unit_of: Callable[[Dimension], float]) -> Params:
         """The candidate at some point of the unit cube.
 
@@ -86,6 +102,13 @@ class SearchSpace:
         """
         return dict(sorted(_drawn("", self._root, "", lambda name: unit_of(self._by_name[name]))))
 
+    def units_of(self, params: Mapping[str, Any]) -> list[tuple[Dimension, float]] | None:
+        """A point of the unit cube whose candidate these parameters are; None where they are outside the space."""
+        for units in _placed("", self._root, "", params):
+            if dict(_drawn("", self._root, "", units.__getitem__)).keys() == params.keys():
+                return [(self._by_name[name], unit) for name, unit in units.items()]
+        return None
+
     def grid(self) -> Iterator[Params]:
         """All candidates that the constraints allow, in the order of scikit-learn's ParameterGrid.
 
@@ -94,10 +117,8 @@ class SearchSpace:
         ConfigurationError
             A parameter has infinitely many values.
         """
-        if self.endless is not None:
-            what = f"a grid needs listed values, but {self.endless.name!r} is {self.endless.expression}"
-            raise ConfigurationError(what, "use sampling_algorithm random, sobol or bayesian")
-        numbered = (dict(sorted(_picked("", self._root, index))) for index in range(_count(self._root)))
+        size = self.checked_size()
+        numbered = (dict(sorted(_picked("", self._root, index))) for index in range(size))
         return filter(self.allows, numbered)
 
     def allows(self, params: Params) -> bool:
@@ -214,6 +235,27 @@ def _picked(name: str, node: Any, index: int) -> Iterator[tuple[str, Any]]:
             index -= _count(option)
     else:
         yield name, node.value_at(index) if isinstance(node, Expression) else node
+
+
+def _placed(name: str, node: Any, path: str, params: Mapping[str, Any]) -> Iterator[dict[str, float]]:
+    """Every way in which `node` can give the values that `params` has: units by the paths to their expressions."""
+    if isinstance(node, Group):
+        ways = [
+            list(_placed(inner, value, _below(path, inner), params))
+            for inner, value in node.parameters.items()
+        ]
+        yield from (dict(ChainMap(*way)) for way in product(*ways))
+    elif isinstance(node, Choice):
+        for index, option in enumerate(node.options):
+            middle = {path: (index + 0.5) / len(node.options)}
+            yield from (middle | way for way in _placed(name, option, f"{path}[{index}]", params))
+    elif name not in params:
+        return
+    elif isinstance(node, Expression):
+        if (unit := node.to_unit(params[name])) is not None:
+            yield {path: unit}
+    elif same_value(node, params[name]):
+        yield {}
 
 
 def _below(path: str, name: str) -> str:

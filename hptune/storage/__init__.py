@@ -19,7 +19,7 @@ from hptune.storage._base import (
     refuse_query,
     scheme_of,
 )
-from hptune.storage._cache import cached_copies, default_cache, evict, exclusive
+from hptune.storage._cache import cached_copies, default_cache, evict
 from hptune.storage._credentials import refuse_secrets, take_credentials, texts_of
 from hptune.storage._fetch import Fetched, fetch
 from hptune.storage._local import (
@@ -49,7 +49,6 @@ __all__ = [
     "clear_scratch",
     "default_cache",
     "evict",
-    "exclusive",
     "fetch",
     "is_remote",
     "make_private_directory",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,19 @@ _REGISTERED = "Successfully registered with master"
 
 
 class Cluster:
-    """Started when it is first needed; `stop` ends everything that it started."""
+    """A cluster that listens on loopback; `stop` ends everything that it started.
 
-    def __init__(self, directory: Path) -> None:
+    Parameters
+    ----------
+    directory : Path
+        Logs, and where executors work.
+    options : mapping, optional
+        ``spark.*`` settings of the master and the workers.
+    """
+
+    def __init__(self, directory: Path, options: Mapping[str, str] | None = None) -> None:
         self.directory = directory
+        self.options = dict(options or {})
         self.processes = Processes(str(directory))
         self._started: list[subprocess.Popen[bytes]] = []
         self.master = ""
@@ -56,9 +65,6 @@ class Cluster:
         }
         return {"engine": "spark", "spark": {**spark, **{k.replace("_", "."): v for k, v in more.items()}}}
 
-    def workers_alive(self) -> int:
-        return sum(process.poll() is None for process in self._started) - 1
-
     def ensure(self) -> None:
         """Both workers are there: a test before may have ended one."""
         for host in HOSTS:
@@ -72,23 +78,14 @@ class Cluster:
 
     def _launch(self, name: str, host: str, words: list[str]) -> Path:
         log = self.directory / f"{name}-{len(self._started)}.log"
-        environment = environment_of(
-            self.processes.mark, {"SPARK_LOCAL_IP": host, "SPARK_DAEMON_MEMORY": "256m"}
-        )
+        defaults = self.directory / "spark.conf"
+        defaults.write_text("".join(f"{key} {value}\n" for key, value in self.options.items()))
+        fixed = ["--port", "0", "--webui-port", "0", "--properties-file", str(defaults)]
+        more = {"SPARK_LOCAL_IP": host, "SPARK_DAEMON_MEMORY": "256m"}
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [spark_program("spark-class"), *words, "--port", "0", "--webui-port", "0"]
-                if "Master" in words[0]
-                else [
-                    spark_program("spark-class"),
-                    *words[:-1],
-                    "--port",
-                    "0",
-                    "--webui-port",
-                    "0",
-                    words[-1],
-                ],
-                env={**environment, "SPARK_LOG_DIR": str(self.directory), "PWD": os.fspath(self.directory)},
+                [spark_program("spark-class"), words[0], *fixed, *words[1:]],
+                env=environment_of(self.processes.mark, more),
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -138,6 +138,10 @@ class Run:
         mine = psutil.Process(self.process.pid)
         return next((p for p in mine.children(recursive=True) if p in self.processes.drivers()), mine)
 
+    @property
+    def ended(self) -> bool:
+        return self.process.poll() is not None
+
     def send(self, number: int) -> None:
         os.kill(self.process.pid, number)
 
@@ -152,7 +156,7 @@ class Run:
     def wait_for_outcomes(self, number: int) -> None:
         """Until so many fits are in the journal, or the process has ended."""
         wait_until(
-            lambda: len(journal_outcomes(self.out)) >= number or self.process.poll() is not None,
+            lambda: len(journal_outcomes(self.out)) >= number or self.ended,
             what=f"{number} fits",
         )
 
@@ -177,7 +181,7 @@ def _ended(process: Any) -> tuple[int] | None:
 class Home:
     """A directory in which a test's sweeps run, and the mark of their processes."""
 
-    def __init__(self, directory: Path, data: Path, warm: Warm) -> None:
+    def __init__(self, directory: Path, data: Path, warm: Warm | None) -> None:
         self.directory = directory
         self.data = data
         self.processes = Processes(f"{directory}")
@@ -193,6 +197,7 @@ class Home:
         env: Mapping[str, str] | None = None,
         how: str = "python",
         verb: str = "sweep",
+        module: str = "hptune.cli",
     ) -> Run:
         """Start ``hptune sweep`` on a sweep file.
 
@@ -200,16 +205,20 @@ class Home:
         ----------
         how : {"python", "warm", "submit"}
             As a process of its own, forked from one that has everything loaded, or by spark-submit.
+        verb : str
+            Another command than ``sweep``.
+        module : str
+            What stands for the command line, where the driver itself is to go wrong.
         """
         words = [*arguments]
         if config is not None:
-            words = ["--config", str(self._written(config)), "--out", str(self.directory / out), *arguments]
+            words = ["--config", str(self.written(config)), "--out", str(self.directory / out), *arguments]
         if verb == "sweep":
             words += ["--cache", str(self.directory / "cache")]
         environment = environment_of(self.processes.mark, env or {})
         if how == "warm":
             return self._forked([verb, *words], environment, out)
-        python = [sys.executable, "-m", "hptune.cli", verb]
+        python = [sys.executable, "-m", module, verb]
         submit = [spark_program("spark-submit"), str(ROOT / "jobs" / "distributed_sweep.py")]
         return self._popen([*(submit if how == "submit" else python), *words], environment, out)
 
@@ -221,7 +230,8 @@ class Home:
         """Run it to its end, forked from the warm process."""
         return self.sweep(config, *arguments, how="warm", **options)
 
-    def _written(self, config: Mapping[str, Any]) -> Path:
+    def written(self, config: Mapping[str, Any]) -> Path:
+        """The sweep file on disk."""
         self._files += 1
         path = self.directory / f"sweep{self._files}.yaml"
         path.write_text(yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
@@ -247,6 +257,7 @@ class Home:
 
     def _forked(self, argv: list[str], environment: dict[str, str], out: str) -> Run:
         streams = self._streams()
+        assert self._warm is not None
         process = self._warm.start(
             argv, cwd=self.directory, output=streams[0], errors=streams[1], env=environment
         )

@@ -50,6 +50,15 @@ class Table:
         return {str(name): value for name, value in found.items()}
 
     @property
+    def scores(self) -> dict[tuple[str, ...], tuple[str, ...]]:
+        """Every fold's scores of each parameter setting that has them all, wherever it ranks."""
+        params = sorted(n for n in self.rows if n.startswith("param_") and n not in (*_FREE, "param_fault"))
+        folds = sorted(n for n in self.rows if n.startswith("split"))
+        rows = self.rows[(self.rows[folds] != "").all(axis=1)]
+        keys, values = (rows[names].itertuples(index=False, name=None) for names in (params, folds))
+        return dict(zip(keys, values, strict=True))
+
+    @property
     def statuses(self) -> dict[str, int]:
         return dict(Counter(self.rows["status"]))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle
+import joblib
 import numpy as np
 import pytest
 import sklearn.model_selection
@@ -58,6 +59,23 @@ def test_pickles_drop_the_session(pickler: Any, spark: Any) -> None:
         assert loaded.spark is None
         assert search.spark is spark
         np.testing.assert_array_equal(loaded.predict(table()[0]), search.predict(table()[0]))
+
+
+@pytest.mark.spark
+def test_the_parameters_can_be_copied_and_hashed(spark: Any) -> None:
+    for search in searches(spark):
+        params = search.get_params()
+        assert copy.deepcopy(params)["spark"] is spark
+        assert joblib.hash(params) == joblib.hash(clone(search).get_params())
+        other = clone(search).set_params(spark=spark.newSession())
+        assert joblib.hash(params) != joblib.hash(other.get_params())
+
+
+@pytest.mark.spark
+def test_a_session_in_the_code_of_a_job_is_refused_as_by_pyspark(spark: Any) -> None:
+    searches(spark)[0].get_params()
+    with pytest.raises(Exception, match="SparkContext can only be used on the driver"):
+        spark.sparkContext.parallelize([1]).map(lambda number: spark).collect()
 
 
 @pytest.mark.parametrize("name", ["serial", "processes", None])

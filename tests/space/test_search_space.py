@@ -162,3 +162,30 @@ def test_an_option_of_a_long_grid_is_reached_without_listing_it() -> None:
     space = parse_space({name: "randint(1000000)" for name in "abcdef"})
     assert space.size == 10**36
     assert next(space.grid()) == dict.fromkeys("abcdef", 0)
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        BOOSTERS,
+        [{"a": [1, 2]}, {"b": "uniform(0, 1)", "c": 1}, {"a": "int(1, 9)"}],
+        {
+            "m": choice(
+                {"a": choice({"b": [1, 2]}, {"b": "uniform(0, 1)"})}, {"d": 3, "e": [1, "normal(5, 1)"]}
+            )
+        },
+    ],
+    ids=["choice of maps", "list of maps", "nested"],
+)
+@given(units=st.lists(UNITS, min_size=12, max_size=12))
+def test_a_candidates_place_gives_it_again(space: Any, units: list[float]) -> None:
+    parsed = parse_space(space)
+    candidate = parsed.candidate(lambda dimension: units[dimension.number])
+    place = parsed.units_of(candidate)
+    assert place is not None
+    at = {dimension.name: unit for dimension, unit in place}
+    again = parsed.candidate(lambda dimension: at[dimension.name])
+    assert again == {
+        name: pytest.approx(value, abs=1e-9) if isinstance(value, float) else value
+        for name, value in candidate.items()
+    }

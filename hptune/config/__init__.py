@@ -1,0 +1,16 @@
+"""A sweep file: its keys, their defaults, and one clear line for each that cannot be meant."""
+
+from hptune.config._files import SHORT_KEYS, load_config, with_values
+from hptune.config._parse import parse_config
+from hptune.config._records import DataConfig, LimitsConfig, SamplingConfig, SweepConfig
+
+__all__ = [
+    "SHORT_KEYS",
+    "DataConfig",
+    "LimitsConfig",
+    "SamplingConfig",
+    "SweepConfig",
+    "load_config",
+    "parse_config",
+    "with_values",
+]

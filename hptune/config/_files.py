@@ -1,0 +1,103 @@
+"""Sweep files: read, and changed by flags and settings before anything in them is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hptune._yaml import load_yaml
+from hptune.errors import ConfigurationError
+
+__all__ = ["SHORT_KEYS", "load_config", "overridden", "with_values"]
+
+_FILE_BYTES = 1 << 20  # a sweep file larger than this is something else
+SHORT_KEYS = {name: f"data.{name}" for name in ("test", "target", "id", "weight", "group")} | {
+    "scoring": "objective.primary_metric"
+}
+"""What the command line's flags are called, and ``run_sweep``'s keywords may be, in the sweep file."""
+
+
+def load_config(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file; its `name` defaults to the file's.
+
+    Raises
+    ------
+    ConfigurationError
+        The file is absent, too large, no YAML, or no mapping.
+    """
+    try:
+        if path.stat().st_size > _FILE_BYTES:
+            raise ConfigurationError(f"{path} is larger than 1 MiB", "give a sweep file to --config")
+        content = load_yaml(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot read {path} ({error.strerror})", "give a sweep file to --config"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is not UTF-8 text", "give a sweep file to --config") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        problem = getattr(error, "problem", None) or "not YAML"
+        raise ConfigurationError(f"{where}: {problem}", "mend the YAML there") from error
+    except (ValueError, RecursionError) as error:  # a date in month 13, a thousand brackets
+        raise ConfigurationError(f"{path}: {error}", "mend the YAML") from error
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"{path} holds no keys", "see the README for a sweep file's keys")
+    return {"name": path.stem, **content}
+
+
+def with_values(raw: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """A sweep file's content with `values` under their keys, which are dotted or of `SHORT_KEYS`.
+
+    Raises
+    ------
+    ConfigurationError
+        A key leads through what is no map.
+
+    Examples
+    --------
+    >>> with_values({"data": "rows.csv"}, {"target": "price", "search_space.max_depth": [3, 4]})
+    {'data': {'path': 'rows.csv', 'target': 'price'}, 'search_space': {'max_depth': [3, 4]}}
+    """
+    changed = dict(raw)
+    for name, value in values.items():
+        key = SHORT_KEYS.get(name, name)
+        if key == "data" and isinstance(value, str) and isinstance(changed.get("data"), Mapping):
+            key = "data.path"  # the other keys of data stay
+        changed = _with_value(changed, key.split("."), value, name)
+    return changed
+
+
+def overridden(raw: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """The content with the values of ``KEY=VALUE`` settings under their dotted keys."""
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not key:
+            raise ConfigurationError(f"--set {override} has no value", "write --set KEY=VALUE")
+        try:
+            value = load_yaml(text)
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise ConfigurationError(f"--set {override} is no YAML value", "quote what is text") from error
+        raw = _with_value(raw, key.split("."), value, f"--set {key}")
+    return raw
+
+
+def _with_value(node: Any, path: Sequence[str], value: Any, shown: str) -> dict[str, Any]:
+    if not isinstance(node, (dict, type(None))):
+        raise ConfigurationError(f"{shown}: there is no such key", "name a key of the sweep file")
+    changed: dict[str, Any] = dict(node or {})
+    first, *rest = path
+    changed[first] = (
+        value if not rest else _with_value(_as_map(first, changed.get(first)), rest, value, shown)
+    )
+    return changed
+
+
+def _as_map(key: str, value: Any) -> Any:
+    """The value; where it is the text that stands for a map, the map."""
+    short_for = {"data": "path", "estimator": "class", "sampling_algorithm": "type"}.get(key)
+    return {short_for: value} if short_for and isinstance(value, str) else value

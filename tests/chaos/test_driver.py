@@ -1,0 +1,131 @@
+"""The driver is killed, its JVM is killed, it is asked to stop: what was finished is kept and not fitted again."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+
+import pytest
+
+from tests.chaos.processes import send, wait_until
+from tests.chaos.rows import Figures, row
+from tests.chaos.sweeps import FITS, Done, Home, Run, local_spark, sweep_file
+from tests.chaos.tables import Table, journal_outcomes
+
+pytestmark = pytest.mark.spark
+SECONDS = 0.4
+
+
+def resumed(home: Home, seconds: float = SECONDS, **options: str) -> Done:
+    return home.sweep(sweep_file(home.data, seconds=seconds, **local_spark()), "--resume", **options)
+
+
+def cells(run: Run) -> list[tuple[int, int]]:
+    return [(record["candidate"], record["fold"]) for record in journal_outcomes(run.out)]
+
+
+def assert_nothing_twice(run: Run, before: list[tuple[int, int]], done: Done, ref: Table) -> None:
+    """The table of the undisturbed sweep; what was in the journal is there once."""
+    assert done.code == 0, done.errors[-3000:]
+    assert done.table.sha256 == ref.sha256
+    after = cells(run)
+    assert after[: len(before)] == before
+    assert len(after) == len(set(after)) == FITS
+
+
+@row(7, "SIGKILL the driver at random points, resume each", tries=20)
+def test_a_killed_driver_loses_nothing(home: Home, ref: Table, seed: int, figures: Figures) -> None:
+    point = random.Random(seed)
+    run = home.start(sweep_file(home.data, seconds=SECONDS, **local_spark()))
+    run.wait_for_outcomes(point.randrange(FITS))
+    rest = time.monotonic() + point.random() * SECONDS
+    wait_until(lambda: time.monotonic() > rest or run.ended)
+    run.send(signal.SIGKILL)
+    run.wait()
+    before = cells(run)
+    done = resumed(home)
+    figures["finished before"] = len(before)
+    figures["fitted again"] = len(cells(run)) - FITS
+    assert_nothing_twice(run, before, done, ref)
+
+
+@row(7, "SIGKILL the driver at random points, resume each")
+@pytest.mark.parametrize("times", [5])
+def test_a_driver_killed_again_and_again_loses_nothing(home: Home, ref: Table, times: int) -> None:
+    """The same sweep killed several times, each time resumed; without Spark, so that it is quick."""
+    config = sweep_file(home.data, seconds=0.1)
+    run = home.start(config, how="warm")
+    for number in range(1, times + 1):
+        run.wait_for_outcomes(number * FITS // (times + 1))
+        run.send(signal.SIGKILL)
+        run.wait()
+        before = cells(run)
+        run = home.start(config, "--resume", how="warm")
+    assert_nothing_twice(run, before, run.wait(), ref)
+
+
+@row(8, "SIGKILL the JVM, resume at once", tries=4)
+def test_a_dead_jvm_leaves_one_writer_at_most(home: Home, ref: Table, seed: int, figures: Figures) -> None:
+    how = ("submit", "python")[seed % 2]
+    run = home.start(sweep_file(home.data, seconds=SECONDS, **local_spark()), how=how)
+    run.wait_for_outcomes(FITS // 3)
+    killed = time.monotonic()
+    for jvm in home.processes.jvms():
+        send(jvm, signal.SIGKILL)
+    done = resumed(home)
+    if done.code == 6:
+        assert "process" in done.error or "pid" in done.error
+        first = wait_until(lambda: run.ended and not home.processes.drivers(), what="the orphan's end")
+        assert first
+        figures["orphan gone after s"] = time.monotonic() - killed
+        done = resumed(home)
+    before = cells(run)
+    assert_nothing_twice(run, before, done, ref)
+    run.wait()
+
+
+@row(8, "SIGKILL the JVM, resume at once")
+def test_the_driver_of_a_dead_jvm_says_so(home: Home, figures: Figures) -> None:
+    run = home.start(sweep_file(home.data, seconds=SECONDS, **local_spark()))
+    run.wait_for_outcomes(FITS // 3)
+    killed = time.monotonic()
+    for jvm in home.processes.jvms():
+        send(jvm, signal.SIGKILL)
+    done = run.wait()
+    figures["driver out after s"] = time.monotonic() - killed
+    assert done.code == 8
+    assert done.error
+    assert "Traceback" not in done.errors
+
+
+@row(9, "SIGTERM, SIGINT, each in mid-sweep")
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+def test_a_signal_ends_a_sweep_with_partial_results(
+    home: Home, ref: Table, number: signal.Signals, figures: Figures
+) -> None:
+    run = home.start(sweep_file(home.data, seconds=SECONDS, **local_spark()))
+    run.wait_for_outcomes(FITS // 3)
+    asked = time.monotonic()
+    run.send(number)
+    stopped = run.wait()
+    figures[f"out after s, {number.name}"] = time.monotonic() - asked
+    assert stopped.code == 128 + number
+    assert "Traceback" not in stopped.errors
+    assert "partial" in stopped.errors.lower() or "partial" in stopped.output.lower()
+    before = cells(run)
+    assert 0 < len(before) < FITS
+    assert_nothing_twice(run, before, resumed(home), ref)
+
+
+@row(9, "SIGINT twice")
+def test_a_second_interrupt_ends_a_sweep_at_once(home: Home, ref: Table, figures: Figures) -> None:
+    run = home.start(sweep_file(home.data, seconds=SECONDS, **local_spark()))
+    run.wait_for_outcomes(FITS // 3)
+    run.send(signal.SIGINT)
+    asked = time.monotonic()
+    run.send(signal.SIGINT)
+    assert run.wait().code in (130, -signal.SIGINT)
+    figures["out after s, twice"] = time.monotonic() - asked
+    before = cells(run)
+    assert_nothing_twice(run, before, resumed(home), ref)

@@ -1,0 +1,169 @@
+"""Fits that hang or want too much, deadlines, and what is refused before the first fit."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.chaos.cluster import Cluster
+from tests.chaos.processes import wait_until
+from tests.chaos.rows import Figures, row
+from tests.chaos.sweeps import BAD, FITS, Done, Home, Run, local_spark, sweep_file
+from tests.chaos.tables import Table
+
+CGROUPS = Path("/sys/fs/cgroup/memory")
+
+
+@pytest.mark.spark
+@row(15, "a fit hangs in native code, with and without the GIL held, trial timeout 5 s")
+def test_a_hanging_fit_is_ended_and_its_slot_used_again(home: Home, ref: Table, figures: Figures) -> None:
+    faults = ("hang", "hang holding the GIL")
+    config = sweep_file(home.data, seconds=0.1, bad=[BAD(*faults)], **local_spark())
+    done = home.sweep(config, "--trial-timeout", "5", seconds=900)
+    assert done.code == 0, done.errors
+    for fault in faults:
+        found = done.table.of_fault(fault)
+        assert found["status"] == "timeout"
+        records = [r for r in done.journal if str(r["candidate"]) == found["candidate"]]
+        assert len(records) == 3
+        figures[f"{fault}, s"] = max(float(record["work_time"]) for record in records)
+    assert done.table.good.sha256 == ref.sha256
+    home.processes.assert_gone()
+
+
+@row(16, "a deadline in the midst of a sweep", tries=2)
+@pytest.mark.spark
+def test_a_deadline_ends_a_sweep_with_what_is_finished(
+    home: Home, ref: Table, seed: int, figures: Figures
+) -> None:
+    deadline, fit = ((12, 3.0), (20, 5.0))[seed]
+    config = sweep_file(home.data, seconds=fit, **local_spark())
+    done = home.sweep(config, "--deadline", str(deadline))
+    figures[f"deadline {deadline} s, out after s"] = done.seconds
+    assert done.code == 9, done.errors
+    assert "partial" in (done.errors + done.output).lower()
+    assert len(done.journal) < FITS
+    assert done.table.scores.items() <= ref.scores.items()
+    home.processes.assert_gone(30)
+
+
+@row(21, "a fold with one class, ranked by AUC")
+def test_a_fold_with_one_class_is_refused_before_any_fit(home: Home) -> None:
+    header, *lines = home.data.read_text().splitlines()
+    lines.sort(key=lambda line: line.rsplit(",", 1)[1])
+    (home.directory / "sorted.csv").write_text("\n".join([header, *lines]) + "\n")
+    config = sweep_file(home.directory / "sorted.csv", seconds=0.0, objective={"primary_metric": "roc_auc"})
+    done = home.quick(config | {"cv": {"type": "KFold", "n_splits": 3}})
+    assert done.code == 3
+    assert "fold" in done.error
+    assert not done.journal
+
+
+def memory_row(run: Run, ref: Table, figures: Figures) -> Done:
+    done = run.wait(900)
+    assert done.code == 0, done.errors
+    found = done.table.of_fault("memory")
+    assert found["status"] in ("failed", "crashed")
+    assert "memory" in found["error"].lower()
+    assert done.table.good.sha256 == ref.sha256
+    figures["seconds"] = done.seconds
+    return done
+
+
+@pytest.mark.spark
+@row(22, "out of memory: RLIMIT_AS on the Python workers")
+def test_a_fit_that_is_refused_memory_says_so(home: Home, ref: Table, figures: Figures) -> None:
+    run = home.start(sweep_file(home.data, seconds=0.2, bad=[BAD("memory")], **local_spark()))
+    wait_until(home.processes.daemons, what="Python's daemon")
+    for process in [*home.processes.daemons(), *home.processes.workers()]:
+        process.rlimit(psutil.RLIMIT_AS, (4 << 30, 4 << 30))
+    done = memory_row(run, ref, figures)
+    assert "MemoryError" in done.table.of_fault("memory")["error"]
+
+
+@contextmanager
+def memory_group(name: str, limit: int) -> Iterator[Path]:
+    group = CGROUPS / name
+    try:
+        group.mkdir()
+    except OSError as error:
+        pytest.skip(f"no memory cgroup can be made here ({error.strerror})")
+    (group / "memory.limit_in_bytes").write_text(str(limit))
+    try:
+        yield group
+    finally:
+        wait_until(lambda: not (group / "cgroup.procs").read_text(), what="the group's end")
+        group.rmdir()
+
+
+@pytest.mark.spark
+@row(22, "out of memory: a cgroup of 1.5 GiB, whose OOM killer ends the worker", short=0)
+def test_a_fit_that_the_oom_killer_ends_says_so(home: Home, ref: Table, figures: Figures) -> None:
+    with memory_group(f"hptune-test-{os.getpid()}", 3 << 29) as group:
+        run = home.start(sweep_file(home.data, seconds=0.2, bad=[BAD("memory")], **local_spark()))
+        wait_until(home.processes.daemons, what="Python's daemon")
+        for process in [*home.processes.daemons(), *home.processes.workers()]:
+            (group / "cgroup.procs").write_text(str(process.pid))
+        memory_row(run, ref, figures)
+        home.processes.assert_gone()
+
+
+def assert_cluster_error(done: Done, figures: Figures, name: str) -> None:
+    figures[f"{name}, rc 8 after s"] = done.seconds
+    assert done.code == 8, done.errors
+    assert done.error
+    assert "Traceback" not in done.errors
+    assert not done.journal
+
+
+@pytest.mark.spark
+@row(44, "no master")
+def test_no_master_is_told_soon(home: Home, figures: Figures) -> None:
+    done = home.sweep(sweep_file(home.data, **local_spark("spark://127.0.0.1:9")))
+    assert_cluster_error(done, figures, "no master")
+
+
+@pytest.mark.spark
+@row(44, "no executors within 30 s")
+def test_no_executors_are_told_soon(home: Home, cluster: Cluster, figures: Figures) -> None:
+    settings = cluster.settings(spark_executor_memory="8g")  # more than a worker has
+    done = home.sweep(sweep_file(home.data, **settings))
+    assert_cluster_error(done, figures, "no executors")
+
+
+@pytest.mark.spark
+@row(44, "a wrong spark.authenticate.secret", short=0)
+def test_a_wrong_secret_is_told_soon(
+    home: Home, tmp_path_factory: pytest.TempPathFactory, figures: Figures
+) -> None:
+    options = {"spark.authenticate": "true", "spark.authenticate.secret": "right"}
+    guarded = Cluster(tmp_path_factory.mktemp("guarded"), options)
+    try:
+        guarded.start()
+        settings = guarded.settings(spark_authenticate="true", spark_authenticate_secret="wrong")  # noqa: S106
+        done = home.sweep(sweep_file(home.data, **settings))
+    finally:
+        guarded.stop()
+    assert_cluster_error(done, figures, "wrong secret")
+
+
+@pytest.mark.spark
+@row(45, "another xgboost on the executors")
+def test_another_xgboost_on_the_executors_is_named(home: Home, tmp_path: Path) -> None:
+    import xgboost
+
+    other = tmp_path / "other"
+    real = Path(xgboost.__file__).parent
+    shutil.copytree(real, other / "xgboost", ignore=shutil.ignore_patterns("lib", "__pycache__"))
+    (other / "xgboost" / "lib").symlink_to(real / "lib")
+    (other / "xgboost" / "VERSION").write_text("0.1.2\n")
+    done = home.sweep(sweep_file(home.data, **local_spark(spark_executorEnv_PYTHONPATH=f"{other}")))
+    assert done.code == 8, done.errors
+    assert "0.1.2" in done.error and xgboost.__version__ in done.error
+    assert not done.journal
