@@ -7,6 +7,7 @@ an address or a key is told before.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -86,6 +87,8 @@ def sweep(
     resume = existing in ("resumed", "extended")
     if resume and config.out is None:
         raise ConfigurationError("--resume without the directory of a sweep", "name it with --out")
+    # Waiting OpenMP threads must not spin: other programs want the cores too. Read when the library loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with ExitStack() as stack, ExitStack() as outputs:
         engine, seconds = _early_engine(config, stack, say)
         opener = hadoop_opener(config.spark)
