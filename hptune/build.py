@@ -20,6 +20,7 @@ from hptune.fitters import (
     stopping_early,
     takes_categories,
     takes_missing,
+    takes_weights,
     with_feature_types,
 )
 from hptune.formats import Reading, check_data, format_of
@@ -60,6 +61,9 @@ def build_sweep(
         check_parameter_names(estimator, dict.fromkeys((*config.estimator_params, *names)))
     if config.early_stopping is not None:
         stopping_early(estimator, config.early_stopping, candidates)  # refuses before the data are read
+    if config.data.weight is not None and not takes_weights(estimator):
+        what = f"data.weight is set, but the fit of {type(estimator).__name__} takes no sample_weight"
+        raise ConfigurationError(what, "take it out, or use an estimator that learns from weights")
     scorer, metrics, shown = _scoring(estimator, config)
     ranks_by = _ranks_by(config, metrics, shown)
     check_data(config.data)
@@ -200,7 +204,7 @@ def _scoring(estimator: Any, config: SweepConfig) -> tuple[Any, tuple[str, ...],
         raise ConfigurationError("metrics need an objective.primary_metric", "name the scorer that ranks")
     names = tuple(dict.fromkeys((primary, *config.metrics)))
     scorers = {name: _scorer(estimator, name) for name in names}
-    return check_scoring(estimator, scoring=scorers), names, primary
+    return check_scoring(estimator, scoring=scorers, raise_exc=False), names, primary
 
 
 def _ranks_by(config: SweepConfig, metrics: Sequence[str], shown: str) -> str | None:

@@ -73,6 +73,7 @@ def _guarded(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int
     before = signal.signal(signal.SIGTERM, _stop)
     shown = warnings.showwarning
     warnings.showwarning = lambda message, *_: _say(f"warning: {message}")
+    warnings.filterwarnings("ignore", "Scoring failed", UserWarning)  # the table says it, with the cause
     try:
         given = sys.argv[1:] if argv is None else list(argv)
         refuse_secrets(given, "the command line")
@@ -136,7 +137,7 @@ def _add_sample(parser: argparse.ArgumentParser) -> None:
 
 def _add_features(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, metavar="URI", help="the raw files")
-    parser.add_argument("--cache", type=Path, default=None, metavar="DIR", help="where matrices are kept")
+    _add_cache(parser)
     parser.add_argument("--features", default="all", help="all, small or a block's name (default all)")
     parser.add_argument("--encoding", default="fraction", help="fraction or indicator (default fraction)")
     _add_verbose(parser)
@@ -149,7 +150,7 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--test", metavar="URI", help="rows to predict with the winner")
     for role, help_text in _ROLES.items():
         parser.add_argument(f"--{role}", metavar="COL", help=help_text)
-    parser.add_argument("--cache", type=Path, default=None, metavar="DIR", help="where matrices are kept")
+    _add_cache(parser)
     parser.add_argument("--estimator", metavar="NAME", help="package.Class or package.module:function")
     parser.add_argument("--scoring", metavar="NAME", help="the scorer that ranks")
     parser.add_argument("--cv", type=int, metavar="N", help="number of folds")
@@ -188,12 +189,18 @@ def _add_upload(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=lambda given: commands.upload_files(given, _say))
 
 
+def _add_cache(parser: argparse.ArgumentParser) -> None:
+    help_text = "where matrices and copies of remote files are kept (default ~/.cache/hptune)"
+    parser.add_argument("--cache", type=Path, default=None, metavar="DIR", help=help_text)
+
+
 def _add_verbose(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-v", "--verbose", action="store_true", help="show what is logged, tracebacks too")
 
 
 def _add_explain(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("out", type=Path, metavar="OUT", help="the directory of a finished sweep")
+    parser.add_argument("out", metavar="OUT", help="the directory of a finished sweep: a path, az://...")
+    _add_cache(parser)
     parser.add_argument("--engine", choices=sorted(ENGINES), help="where fits run (default: as in the sweep)")
     _add_verbose(parser)
     parser.set_defaults(run=lambda given: commands.explain(given, _say))

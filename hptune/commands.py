@@ -72,13 +72,13 @@ def sweep(
     from hptune.formats import check_data
     from hptune.remote import local_inputs, output_directory
 
-    with ExitStack() as stack:
+    with ExitStack() as stack, ExitStack() as outputs:
         engine, seconds = _early_engine(config, stack, say)
         opener = hadoop_opener(config.spark)
         local = stack.enter_context(local_inputs(config, cache=cache, say=say, hadoop=opener))
         check_data(local.data)
         out = config.out or f"runs/{config.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-        directory = stack.enter_context(
+        directory = outputs.enter_context(
             output_directory(config, out, overwrite=overwrite, cache=cache, say=say, hadoop=opener)
         )
         from hptune.build import build_sweep
@@ -92,7 +92,11 @@ def sweep(
         if engine is None:
             engine, seconds = _started(config, stack)
         clear_output(directory)
-        result = _run_and_report(built, engine, directory, out, seconds, quiet=quiet, show=show)
+        started = time.monotonic()
+        result, closing_text = _run_and_report(built, engine, directory, out, quiet=quiet, show=show)
+        outputs.close()  # what cannot be sent to a remote place is told before anybody reads that it is there
+        show(closing_text)
+        show(f"engine started in {duration(seconds)}, sweep took {duration(time.monotonic() - started)}")
     return replace(result, out=out, load_model=None) if is_remote(out) else result
 
 
@@ -117,7 +121,8 @@ def explain(arguments: argparse.Namespace, say: Say) -> None:
     """``hptune explain``: importances and learning curve of a sweep's winner."""
     from hptune.explain import explain as explained
 
-    print(explained(arguments.out, engine=arguments.engine, say=say))
+    places = {"cache": arguments.cache, "hadoop": hadoop_opener({})}
+    print(explained(arguments.out, engine=arguments.engine, say=say, **places))
 
 
 def _early_engine(config: SweepConfig, stack: ExitStack, say: Say) -> tuple[Engine | None, float]:
@@ -140,18 +145,16 @@ def _started(config: SweepConfig, stack: ExitStack) -> tuple[Engine, float]:
 
 
 def _run_and_report(
-    built: Sweep, engine: Engine, directory: Path, out: str, seconds: float, *, quiet: bool, show: Say
-) -> SweepResult:
+    built: Sweep, engine: Engine, directory: Path, out: str, *, quiet: bool, show: Say
+) -> tuple[SweepResult, str]:
+    """The result, whose best candidates are shown, and the lines that close the report."""
     from hptune.summary import closing_lines, ranking
     from hptune.sweep import run
 
-    started = time.monotonic()
     observers = [] if quiet else [progress_observer(built.ranking_metric)]
     result = run(built, engine, out=directory, observers=observers)
     show(ranking(result))
-    show(closing_lines(result, engine, out=out))
-    show(f"engine started in {duration(seconds)}, sweep took {duration(time.monotonic() - started)}")
-    return result
+    return result, closing_lines(result, engine, out=out)
 
 
 def _opened(uri: str) -> Store:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import json
 import shutil
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -24,13 +24,15 @@ from sklearn.model_selection import learning_curve
 
 from hptune._sklearn_compat import routed_params
 from hptune.build import build_sweep, ranking_scorer
-from hptune.config import SweepConfig, load_config, parse_config
+from hptune.config import SweepConfig
 from hptune.engine import BY_NAME as ENGINES
 from hptune.engine import parallel
-from hptune.errors import ConfigurationError
+from hptune.finished import finished_files, read_config
 from hptune.fitters import apply_params, thread_caps
+from hptune.outputs import Winner, plain_json, read_winner
+from hptune.remote import local_inputs
 from hptune.results import to_csv
-from hptune.storage import write_atomically
+from hptune.storage import Opener, default_cache, is_remote, open_store, upload, write_atomically
 from hptune.sweep import Sweep
 
 __all__ = ["explain", "importances", "sizes_curve"]
@@ -40,18 +42,30 @@ _SIZES = (0.1, 0.325, 0.55, 0.775, 1.0)
 _SHOWN = 20
 
 
-def explain(out: Path, *, engine: str | None = None, say: Callable[[str], None] = print) -> str:
+def explain(
+    out: str,
+    *,
+    engine: str | None = None,
+    cache: Path | None = None,
+    say: Callable[[str], None] = print,
+    hadoop: Opener | None = None,
+) -> str:
     """Write ``importances.csv`` and ``learning_curve.csv`` into a sweep's directory; returns both as a text.
 
     Parameters
     ----------
-    out : Path
-        The directory of a finished sweep. Its ``sweep.yaml`` and ``best_params.json`` are read, its data
-        are read again, and the winner is fitted anew: no model file is loaded.
+    out : str
+        The directory of a finished sweep, or the address of a remote one. Its ``sweep.yaml`` and
+        ``best_params.json`` are read, its data are read again from where they are, and the winner is fitted
+        anew: no model file is loaded. After early stopping it has the rounds that its refit had.
     engine : str, optional
         Where the fits run; the sweep's own engine where it is not given.
+    cache : Path, optional
+        Where feature matrices and copies of remote files are kept; `default_cache` where it is not given.
     say : callable
         Gets a line for each step.
+    hadoop : callable, optional
+        Opens the addresses of Hadoop's file systems.
 
     Raises
     ------
@@ -59,28 +73,50 @@ def explain(out: Path, *, engine: str | None = None, say: Callable[[str], None] 
         The directory holds no finished sweep.
     InputDataError
         The data cannot be read any more.
+    OutputError
+        A file of the sweep is damaged, or the new ones cannot be written.
     """
-    config = _config(out)
-    sweep = build_sweep(config, progress=say)
-    name = engine or config.engine
-    with closing(ENGINES[name](config.spark, config.name)) as running, parallel(running) as backend:
-        if name == "spark" and backend != "spark":
+    places: dict[str, Any] = {"cache": cache or default_cache(), "say": say, "hadoop": hadoop}
+    with ExitStack() as stack:
+        directory = stack.enter_context(finished_files(out, **places))
+        config, winner = read_config(directory), read_winner(directory)
+        sweep = build_sweep(
+            stack.enter_context(local_inputs(config, **places)), cache=places["cache"], progress=say
+        )
+        name = engine or config.engine
+        running = stack.enter_context(closing(ENGINES[name](config.spark, config.name)))
+        if stack.enter_context(parallel(running)) != "spark" and name == "spark":
             say("joblibspark is not installed: running on this machine's processes")
-        winner = _winner(sweep, _best_params(out))
-        scorer = ranking_scorer(config, sweep.estimator)
-        tables = [_importances(sweep, winner, scorer, config.seed, say)]
-        say("fitting the winner on growing parts of the training rows")
-        tables.append(sizes_curve(winner, sweep, scorer, seed=config.seed))
-    found = {file: table for file, table in zip(_FILES, tables, strict=True) if table is not None}
-    for file, table in found.items():
-        write_atomically(out / file, to_csv(table))
-    return "\n".join(_shown(_FILES[file].format(sweep.shown_metric), table) for file, table in found.items())
+        tables = _tables(sweep, _estimator(sweep, winner), config, say)
+        _write(out, tables, hadoop)
+    return "\n".join(_shown(_FILES[file].format(sweep.shown_metric), table) for file, table in tables.items())
 
 
 _FILES = {
     "importances.csv": "importances: what shuffling a column takes from {}",
     "learning_curve.csv": "learning curve: {} by training rows",
 }
+
+
+def _tables(
+    sweep: Sweep, winner: Any, config: SweepConfig, say: Callable[[str], None]
+) -> dict[str, pd.DataFrame]:
+    """What there is to write, by the files' names."""
+    scorer = ranking_scorer(config, sweep.estimator)
+    found = _importances(sweep, winner, scorer, config.seed, say)
+    say("fitting the winner on growing parts of the training rows")
+    curve = sizes_curve(winner, sweep, scorer, seed=config.seed)
+    tables = zip(_FILES, (found, curve), strict=True)
+    return {file: table for file, table in tables if table is not None}
+
+
+def _write(out: str, tables: Mapping[str, pd.DataFrame], hadoop: Opener | None) -> None:
+    with TemporaryDirectory(prefix="hptune-") as scratch:
+        directory = Path(scratch if is_remote(out) else out.removeprefix("file://"))
+        for file, table in tables.items():
+            write_atomically(directory / file, to_csv(table))
+        if is_remote(out):
+            upload(directory, open_store(out, hadoop=hadoop))
 
 
 def importances(
@@ -161,36 +197,16 @@ def _rows(y: Any, rows: Any) -> Any:
     return None if y is None else y[rows]
 
 
-def _config(out: Path) -> SweepConfig:
-    if not (out / "best_params.json").is_file():
-        raise ConfigurationError(f"{out} holds no finished sweep", "name the --out of a sweep that has ended")
-    return parse_config(load_config(out / "sweep.yaml"))
-
-
-def _best_params(out: Path) -> Mapping[str, Any]:
-    path = out / "best_params.json"
-    try:
-        params = json.loads(path.read_text(encoding="utf-8"))["params"]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise ConfigurationError(f"{path} is damaged", "run the sweep again") from error
-    if not isinstance(params, dict):
-        raise ConfigurationError(f"{path} is damaged", "run the sweep again")
-    return params
-
-
-def _winner(sweep: Sweep, best: Mapping[str, Any]) -> Any:
+def _estimator(sweep: Sweep, winner: Winner) -> Any:
     """The estimator with the winner's parameters, one thread a fit: the fits themselves run side by side.
 
     JSON holds a text in the place of a value that is no plain one, so the candidate of the same text is
     taken where there is one.
     """
-    same = [params for params in sweep.candidates if _plain(params) == best]
-    winner = apply_params(sweep.estimator, same[0] if same else best)
-    return winner.set_params(**thread_caps(winner, 1))
-
-
-def _plain(params: Mapping[str, Any]) -> Any:
-    return json.loads(json.dumps(dict(params), default=str))
+    same = [params for params in sweep.candidates if plain_json(params) == winner.params]
+    params = {**(same[0] if same else winner.params), **winner.refit_params}
+    estimator = apply_params(sweep.estimator, params)
+    return estimator.set_params(**thread_caps(estimator, 1))
 
 
 def _shown(title: str, table: pd.DataFrame) -> str:

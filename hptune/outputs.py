@@ -177,7 +177,8 @@ def read_winner(out: Path) -> Winner:
         winner = Winner(**json.loads((out / WINNER).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise OutputError(f"{out / WINNER} is damaged", "run the sweep again") from error
-    if not isinstance(winner.params, dict) or not isinstance(winner.refit_params, dict):
+    maps = isinstance(winner.params, dict) and isinstance(winner.refit_params, dict)
+    if not maps or not isinstance(winner.metric, str) or not isinstance(winner.mean_test_score, (int, float)):
         raise OutputError(f"{out / WINNER} is damaged", "run the sweep again")
     return winner
 

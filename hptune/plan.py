@@ -83,7 +83,7 @@ def pack(tasks: Sequence[FitTask], seconds_per_cost: float, slots: int) -> list[
     """Tasks in bundles that each make one Spark task: long fits alone, short ones together.
 
     Bundles shrink towards the end (guided self-scheduling), so that the slots finish together. None takes
-    more than its share of the tasks that are left: a first fit that failed at once tells nothing of the others.
+    more than its share of the tasks that are left: one fit's duration may tell little of the others'.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import logging
+import shlex
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hptune.config import SweepConfig
-from hptune.errors import InputDataError
+from hptune.errors import ConfigurationError, InputDataError, StorageError
 from hptune.features import raw_file_names
 from hptune.locks import held
 from hptune.observers import duration, transfer_progress
@@ -33,8 +33,6 @@ from hptune.storage import (
 )
 
 __all__ = ["hadoop_uris", "local_copies", "local_inputs", "output_directory"]
-
-_log = logging.getLogger(__name__)
 
 _INPUTS = ("path", "test")
 _TABLES = (".csv", ".csv.gz", ".csv.zip", ".parquet", ".libsvm", ".svm", ".npz")
@@ -130,42 +128,45 @@ def output_directory(
         return
     store = open_store(out, hadoop=hadoop)
     there = {file.name for file in store.files()}
+    from hptune.outputs import OUTPUT_FILES, check_output, clear_output
+
+    ours = sorted(there & set(OUTPUT_FILES))
+    check_output(ours, out, overwrite=overwrite)
+    store.check_writable()
     staging = cache / "staging" / hashlib.sha256(store.uri.encode()).hexdigest()[:32]
     with held(staging, out):
-        from hptune.outputs import OUTPUT_FILES, check_output, clear_output
-
-        there &= set(OUTPUT_FILES)
-        check_output(there, out, overwrite=overwrite)
+        _refuse_unsent(staging, out, overwrite=overwrite)
         clear_output(staging)
-        yield from _mirrored(config, store, staging, there, say)
+        mirror = Mirror(staging, store, OUTPUT_FILES, replaced=ours, interval=MIRROR_SECONDS)
+        say(f"outputs are mirrored to {store.uri} every {duration(MIRROR_SECONDS)} and at the end")
+        yield from _mirrored(mirror, staging, say)
 
 
-def _mirrored(config: SweepConfig, store: Store, staging: Path, there: set[str], say: Say) -> Iterator[Path]:
-    from hptune.outputs import OUTPUT_FILES, write_sweep
+def _refuse_unsent(staging: Path, out: str, *, overwrite: bool) -> None:
+    """Refuse to drop what an earlier run could not send."""
+    from hptune.outputs import held_files
 
-    mirror = Mirror(staging, store, OUTPUT_FILES)
-    write_sweep(staging, config.to_mapping())
-    mirror.send()  # now, so that a place which cannot be written to is known before the work
-    for name in there - {"sweep.yaml"}:
-        store.remove(name)
-    say(f"outputs are mirrored to {store.uri} every {duration(MIRROR_SECONDS)} and at the end")
+    if not overwrite and held_files(staging):
+        raise ConfigurationError(
+            f"{staging} holds a sweep for {out} that was not sent",
+            f"{shlex.join(['hptune', 'upload', str(staging), out])}, or add --overwrite",
+        )
+
+
+def _mirrored(mirror: Mirror, staging: Path, say: Say) -> Iterator[Path]:
     mirror.start()
     try:
         yield staging
     except BaseException:
-        store.retrier.patience = _LAST_WORDS
-        _send_what_there_is(mirror, staging, say)
+        try:
+            mirror.close(_LAST_WORDS)
+        except StorageError as error:
+            say(str(error))
+        else:
+            shutil.rmtree(staging, ignore_errors=True)
         raise
     mirror.close()
     shutil.rmtree(staging, ignore_errors=True)
-
-
-def _send_what_there_is(mirror: Mirror, staging: Path, say: Say) -> None:
-    try:
-        mirror.close()
-    except Exception as error:
-        _log.warning("%s", error)
-        say(f"what was written so far is in {staging}")
 
 
 def _local_paths(config: SweepConfig) -> dict[str, Any]:

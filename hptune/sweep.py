@@ -218,6 +218,7 @@ def _evaluation(sweep: Sweep, threads: int) -> Evaluation:
         run_id=uuid.uuid4().hex,
         early_stopping=sweep.early_stopping,
         groups=sweep.train.groups,
+        scoring_errors=True,
     )
 
 

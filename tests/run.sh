@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes the same set-up as submit.sh, adds what the tests need and runs the test suite.
-#   ./tests/run.sh [--all] [pytest arguments]      --all adds the slow tests
+#   ./tests/run.sh [--all | --chaos] [pytest arguments]
+# --all adds the slow tests; --chaos runs only the faults of docs/reliability.md, each as often as is told there.
 set -euo pipefail
 # shellcheck source=submit.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../submit.sh"
@@ -18,10 +19,10 @@ install_test_tools() {
 run_tests() {
   local python=$1/bin/python suite=(-m "not slow")
   shift
-  if [[ ${1:-} == --all ]]; then
-    suite=()
-    shift
-  fi
+  case ${1:-} in
+    --all) suite=() && shift ;;
+    --chaos) suite=(tests/chaos) && shift ;;
+  esac
   export PYSPARK_PYTHON=$python PYSPARK_DRIVER_PYTHON=$python SPARK_LOCAL_IP=127.0.0.1
   unset SPARK_HOME SPARK_CONF_DIR
   cd "$PROJECT"

@@ -162,7 +162,7 @@ def test_nothing_is_printed_unless_asked(
         ({"serach_space": {}}, "unknown key 'serach_space'"),
         ({"search_space.max_depth.a": 1}, "search_space.max_depth.a: there is no such key"),
         ({"data": None}, "key 'data' is missing"),
-        ({"out": "az://account/container?sig=abc"}, "holds a credential"),
+        ({"out": "az://account/container?sig=abc"}, "credential"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(

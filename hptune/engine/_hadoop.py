@@ -82,21 +82,34 @@ class HadoopStore:
                 out.close()
             self._check(file, path)
 
+    def check_writable(self) -> None:
+        """Make a file under a temporary name, and remove it."""
+
+        def check() -> None:
+            with self._told():
+                scratch = self._scratch(self._root, "probe")
+                self._fs.create(scratch).close()
+                self._fs.delete(scratch, False)
+
+        self.retrier.call(check, f"writing to {self.uri}")
+
     def put(self, source: Path, name: str, sha256: str, md5: str) -> None:
         """Copy under a temporary name, then rename over the old file."""
         self.retrier.call(lambda: self._put(source, name), f"uploading {name}")
 
     def remove(self, name: str) -> None:
         """Remove a file; one that is not there is no error."""
-        with self._told():
-            self._fs.delete(self._path(f"{self.uri}/{name}"), False)
+
+        def delete() -> None:
+            with self._told():
+                self._fs.delete(self._path(f"{self.uri}/{name}"), False)
+
+        self.retrier.call(delete, f"removing {name}")
 
     def _put(self, source: Path, name: str) -> None:
         with self._told():
             target = self._path(f"{self.uri}/{name}")
-            scratch = self._path(
-                f"{target.getParent().toString()}/.{target.getName()}.{uuid.uuid4().hex}.tmp"
-            )
+            scratch = self._scratch(target.getParent(), target.getName())
             self._fs.mkdirs(target.getParent())
             try:
                 self._fs.copyFromLocalFile(False, True, self._path(f"file://{source.resolve()}"), scratch)
@@ -140,6 +153,9 @@ class HadoopStore:
     def _check(self, file: RemoteFile, path: Any) -> None:
         if self._file(self._fs.getFileStatus(path), file.name).version != file.version:
             raise ChangedError(f"{self.uri}/{file.name}")
+
+    def _scratch(self, directory: Any, name: str) -> Any:
+        return self._path(f"{directory.toString()}/.{name}.{uuid.uuid4().hex}.tmp")
 
     def _at(self, name: str) -> Any:
         return self._root if self._single else self._path(f"{self.uri}/{name}")

@@ -127,7 +127,7 @@ class _Run:
 
     def share(self, work: Work) -> None:
         """Bring `work` to where the executors find it."""
-        self.payload = self._share(work)
+        self.payload = self.sc.broadcast(self._shared(work))
 
     def outcomes(self, tasks: Sequence[FitTask]) -> Iterator[Outcome]:
         """One outcome for every cell of every task."""
@@ -148,25 +148,23 @@ class _Run:
         self.stream.close()
         with unless_ended(self.sc):
             for thread in self.threads:
-                while thread.is_alive():
+                while thread.is_alive():  # a job that was submitted after the cancel survives it
                     self.sc.cancelJobGroup(self.group)
-                    thread.join(
-                        _CANCEL_AGAIN_SECONDS
-                    )  # a job that was submitted after the cancel survives it
+                    thread.join(_CANCEL_AGAIN_SECONDS)
             if self.payload is not None:
                 self.payload.destroy()
             if self.served is not None:
                 withdraw(self.served)
 
-    def _share(self, work: Work) -> Any:
+    def _shared(self, work: Work) -> Payload:
         payload = lay_down(work, self.directory)
         if self.engine.is_local:
-            return self.sc.broadcast(payload)
+            return payload
         ship_package(self.sc)
         if payload.buffer_bytes <= BROADCAST_BYTES:
-            return self.sc.broadcast(payload.with_content())
+            return payload.with_content()
         self.served = serve(self.sc, payload.file)
-        return self.sc.broadcast(replace(payload, file=self.served))
+        return replace(payload, file=self.served)
 
     def _streamed(self, tasks: Sequence[FitTask]) -> Iterator[Outcome]:
         """What the jobs deliver while they run.
@@ -178,6 +176,7 @@ class _Run:
         slots = self.engine.slots
         first, rest = (tasks, ()) if len(tasks) <= 2 * slots else (tasks[:slots], tasks[slots:])
         cost = {task.id: task.cost for task in first}
+        unheard = set(cost)
         waiting = self._jobs([(task,) for task in first])
         running = 0
         while running or waiting:
@@ -188,18 +187,22 @@ class _Run:
             if isinstance(item, _Done):
                 running -= 1
                 self._note(item)
-                if rest and item.suspects and not running and not waiting:
-                    waiting += self._jobs([(task,) for task in rest])  # all crashed: nobody told the pace
-                    rest = ()
-                continue
-            outcomes = [Outcome.from_json(line) for line in item]
-            if rest:
+                outcomes, ended = [], item.suspects
+            else:
+                outcomes = [Outcome.from_json(line) for line in item]
+                ended = [outcome.fit_id for outcome in outcomes]
+            unheard.difference_update(ended)
+            told = any(outcome.status == "ok" for outcome in outcomes)
+            if rest and told:
                 waiting += self._jobs(pack(rest, _seconds_per_cost(outcomes, cost), slots))
+                rest = ()
+            elif rest and not unheard:  # all of the first failed or crashed: nobody tells the pace
+                waiting += self._jobs([(task,) for task in rest])
                 rest = ()
             yield from outcomes
 
     def _jobs(self, bundles: Sequence[Bundle]) -> deque[Sequence[Bundle]]:
-        """All bundles as one Spark job; where tasks are bounded, a job for each, as jobs can wait for one another."""
+        """All bundles as one Spark job; where tasks are bounded, a job for each, so that they can wait."""
         bounded = self.engine.max_tasks is not None
         return deque([[bundle] for bundle in bundles] if bounded else [bundles])
 

@@ -1,7 +1,7 @@
 """Fitting and scoring on an executor, one member for each way to share work between candidates."""
 
 from hptune.fitters._base import Evaluation, Fitter, Ladder, apply_params, thread_caps, warn_of_capped_threads
-from hptune.fitters._data_needs import takes_categories, takes_missing, with_feature_types
+from hptune.fitters._data_needs import takes_categories, takes_missing, takes_weights, with_feature_types
 from hptune.fitters._early_stopping import stopping_early
 from hptune.fitters._models import MODEL_FILES, SavedModel, model_bytes, read_model
 from hptune.fitters._registry import BY_NAME, evaluate, fit_alone, fitter_for
@@ -24,6 +24,7 @@ __all__ = [
     "stopping_early",
     "takes_categories",
     "takes_missing",
+    "takes_weights",
     "thread_caps",
     "warn_of_capped_threads",
     "with_feature_types",

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sklearn.base import clone
 
-from hptune._sklearn_compat import fit_and_score
-from hptune.fitters._base import Evaluation, apply_params, is_multimetric, scores_by_name, thread_caps
+from hptune._sklearn_compat import aligned_fit_params, fit_and_score, safe_split
+from hptune.fitters._base import (
+    Evaluation,
+    apply_params,
+    is_multimetric,
+    scores_by_name,
+    scoring_error,
+    thread_caps,
+)
 from hptune.records import FitTask, Outcome, clipped
 
 __all__ = ["fit_apart"]
@@ -37,10 +44,11 @@ def fit_apart(task: FitTask, data: Evaluation, rounds_of: Callable[[Any], int] =
         split_progress=(task.fold, len(data.folds)),
     )
     error = result["fit_error"]
+    fitted = error is None
     return Outcome(
         candidate=task.rungs[0].candidate,
         fold=task.fold,
-        status="ok" if error is None else "failed",
+        status="ok" if fitted else "failed",
         test_scores=scores_by_name(result["test_scores"]),
         multimetric=is_multimetric(result["test_scores"]),
         train_scores=scores_by_name(result["train_scores"]) if data.return_train_score else {},
@@ -48,6 +56,14 @@ def fit_apart(task: FitTask, data: Evaluation, rounds_of: Callable[[Any], int] =
         fit_time=result["fit_time"],
         score_time=result["score_time"],
         work_time=result["fit_time"] + result["score_time"],
-        rounds_trained=rounds_of(result["estimator"]) if error is None else 0,
-        error=None if error is None else clipped(error),
+        rounds_trained=rounds_of(result["estimator"]) if fitted else 0,
+        error=_scoring_error(result, data, train, test) if fitted else clipped(error),
     )
+
+
+def _scoring_error(result: Mapping[str, Any], data: Evaluation, train: Any, test: Any) -> str | None:
+    if not data.scoring_errors:
+        return None
+    X, y = safe_split(result["estimator"], data.X, data.y, test, train)
+    params = aligned_fit_params(data.X, data.score_params, test)
+    return scoring_error(data, result["test_scores"], result["estimator"], X, y, params)

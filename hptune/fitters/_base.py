@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ import numpy.typing as npt
 import sklearn
 from sklearn.base import clone
 
-from hptune.records import EarlyStopping, FitTask, Outcome
+from hptune.records import EarlyStopping, FitTask, Outcome, clipped
 
 __all__ = [
     "Evaluation",
@@ -26,6 +27,7 @@ __all__ = [
     "apply_params",
     "is_multimetric",
     "scores_by_name",
+    "scoring_error",
     "thread_caps",
     "warn_of_capped_threads",
     "whole_number",
@@ -76,6 +78,8 @@ class Evaluation:
         How many validation rows are taken from each fold's training rows, and when to stop.
     groups : array of shape (n_rows,), optional
         Rows of a group are not parted by early stopping's validation rows.
+    scoring_errors : bool, default False
+        Tell in an outcome's error what a scorer raised, at the price of calling it again where a score is NaN.
     """
 
     estimator: Any
@@ -93,6 +97,7 @@ class Evaluation:
     run_id: str = ""
     early_stopping: EarlyStopping | None = None
     groups: Any = None
+    scoring_errors: bool = False
 
 
 @dataclass(frozen=True)
@@ -220,6 +225,20 @@ def scores_by_name(scores: Any) -> dict[str, float]:
     """A scorer's result as a mapping: a single metric is called ``score``, as in ``cv_results_``."""
     by_name = scores if isinstance(scores, Mapping) else {"score": scores}
     return {name: np.asarray(value).item() for name, value in by_name.items()}
+
+
+def scoring_error(
+    data: Evaluation, scores: Any, model: Any, X: Any, y: Any, score_params: Mapping[str, Any]
+) -> str | None:
+    """The traceback of a scorer that raised when it gave `scores`; None where none did, or nobody asks."""
+    if not data.scoring_errors or np.isfinite([*scores_by_name(scores).values()]).all():
+        return None
+    try:
+        again = data.scorer(model, X, *(() if y is None else (y,)), **score_params)
+    except Exception:
+        return clipped(traceback.format_exc())
+    texts = [text for text in again.values() if isinstance(text, str)] if is_multimetric(again) else []
+    return clipped(texts[0]) if texts else None
 
 
 def is_multimetric(scores: Any) -> bool:

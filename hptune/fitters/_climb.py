@@ -18,6 +18,7 @@ from hptune.fitters._base import (
     apply_params,
     is_multimetric,
     scores_by_name,
+    scoring_error,
     thread_caps,
     whole_number,
 )
@@ -164,6 +165,7 @@ def _score_rung(
         matrices_built=fit.matrices_built if is_first else 0,
         prefix_fits=fit.prefix_fits if is_first else 0,
         best_iteration=fit.best_iteration,
+        error=scoring_error(data, test_scores, model, test.X, test.y, test.score_params),
     )
 
 

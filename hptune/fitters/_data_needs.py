@@ -1,7 +1,8 @@
-"""What an estimator can learn from: category codes, missing values."""
+"""What an estimator can learn from: category codes, missing values, weights."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from sklearn.utils import get_tags
 
 from hptune.errors import ConfigurationError
 
-__all__ = ["takes_categories", "takes_missing", "with_feature_types"]
+__all__ = ["takes_categories", "takes_missing", "takes_weights", "with_feature_types"]
 
 
 def takes_categories(estimator: Any) -> bool:
@@ -38,6 +39,22 @@ def takes_missing(estimator: Any) -> bool:
         return takes_missing(estimator.steps[0][1])
     wraps = any(hasattr(value, "get_params") for value in estimator.get_params().values())
     return wraps or not hasattr(estimator, "fit") or bool(get_tags(estimator).input_tags.allow_nan)
+
+
+def takes_weights(estimator: Any) -> bool:
+    """Whether ``fit`` takes ``sample_weight``, as far as it tells; keywords that it passes on are believed in.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.neighbors import KNeighborsRegressor
+    >>> takes_weights(Ridge()), takes_weights(KNeighborsRegressor())
+    (True, False)
+    """
+    if isinstance(estimator, Pipeline):  # it takes keywords, but only those that name a step
+        return False
+    parameters = inspect.signature(estimator.fit).parameters.values()
+    return any(each.name == "sample_weight" or each.kind is each.VAR_KEYWORD for each in parameters)
 
 
 def with_feature_types(estimator: Any, feature_types: Sequence[str] | None) -> Any:

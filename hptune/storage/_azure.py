@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import binascii
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hptune.errors import HptuneError, InputDataError, StorageError
 from hptune.storage._azure_place import Place, account_of, parse_place
@@ -36,9 +38,10 @@ try:
         AzureError,
         ClientAuthenticationError,
         HttpResponseError,
+        ResourceNotFoundError,
         ServiceRequestError,
     )
-    from azure.storage.blob import BlobProperties, ContainerClient, ContentSettings
+    from azure.storage.blob import BlobBlock, BlobProperties, ContainerClient, ContentSettings
 
     from hptune.storage._azure_ranges import RangeReader
 except ModuleNotFoundError:  # pragma: no cover
@@ -46,9 +49,13 @@ except ModuleNotFoundError:  # pragma: no cover
 
 __all__ = ["AzureStore", "open_azure"]
 
-_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 _BLOCK = 4 << 20  # of an upload
+_UPLOADS = 4  # blocks at once
+_SLOWEST = 16 << 10  # bytes a second of a block; below it an upload counts as stalled
+_PAGE_FILES = 1000
+_PROBE = ".hptune-probe"
 _MOST_FILES = 100_000
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 _REFUSED = frozenset({401, 403})
@@ -82,13 +89,29 @@ class AzureStore:
         self.retrier = Retrier(place.uri, patience)
         self._prefix = place.prefix
         self._single = False  # known once it was listed
-        self._reader = self._client(place, credential, patience, retry_total=0)
-        self._ranges = RangeReader(place, credential, patience)
-        self._writer = self._client(place, credential, patience, retry_total=4)
+        self._ranges = RangeReader(place, credential, self.retrier)
+        with self._told(place.container):
+            # What fails is tried again by us: the SDK would neither tell it nor stop when it is told to.
+            self._container = ContainerClient(
+                place.endpoint, place.container, credential=credential, retry_total=0, connection_verify=True,
+                max_single_put_size=_BLOCK,
+            )  # fmt: skip
 
     def files(self) -> list[RemoteFile]:
         """The blobs under the prefix, or the one that it names."""
-        return self.retrier.call(self._listed, f"listing {self.uri}")
+        under = f"{self._prefix}/" if self._prefix else ""
+        found: list[RemoteFile] = []
+        token: str | None = ""
+        while token is not None:
+            page, token = self._asked(partial(self._page, under, token), f"listing {self.uri}")
+            found += [self._file(blob, blob.name[len(under) :]) for blob in page if not _is_folder(blob)]
+            if len(found) > _MOST_FILES:
+                raise InputDataError(
+                    f"{self.uri} holds more than {_MOST_FILES:,} files", "name a longer prefix"
+                )
+        if not found and self._prefix:
+            return self._asked(self._itself, f"looking for {self.uri}")
+        return sorted_unique(found)
 
     def copy_range(self, file: RemoteFile, offset: int, length: int, target: Path) -> None:
         """One request with ``If-Match``; checked by the service's MD5 where the blob has no sum of its own."""
@@ -97,67 +120,82 @@ class AzureStore:
         if status != 206:
             raise self._answered(status, code if code.isalnum() else "", f"{self.uri}/{file.name}")
 
+    def check_writable(self) -> None:
+        """Send a block that belongs to no blob: nobody sees it, and the service forgets it in a week."""
+        blob = self._container.get_blob_client(self._under(_PROBE))
+        self._send(partial(blob.stage_block, _block_id("", 0), b"\n"), _PROBE, 1)
+
     def put(self, source: Path, name: str, sha256: str, md5: str) -> None:
         """One blob; Azure shows it when its last block is committed."""
-        self.retrier.call(lambda: self._put(source, name, sha256, md5), f"uploading {name}")
+        blob = self._container.get_blob_client(self._under(name))
+        about: dict[str, Any] = {
+            "metadata": {_SHA256: sha256},
+            "content_settings": ContentSettings(content_md5=bytearray.fromhex(md5)),
+        }
+        size = source.stat().st_size
+        if size <= _BLOCK:
+            whole = partial(
+                blob.upload_blob, source.read_bytes(), overwrite=True, validate_content=True, **about
+            )
+            self._send(whole, name, size)
+            return
+        ids = [_block_id(sha256, index) for index in range(-(-size // _BLOCK))]
+
+        def stage(index: int) -> None:
+            with source.open("rb") as stream:
+                stream.seek(index * _BLOCK)
+                block = stream.read(_BLOCK)
+            self._send(partial(blob.stage_block, ids[index], block, validate_content=True), name, len(block))
+
+        with ThreadPoolExecutor(_UPLOADS, thread_name_prefix="upload") as pool:
+            list(pool.map(stage, range(len(ids))))
+        self._send(partial(blob.commit_block_list, list(map(BlobBlock, ids)), **about), name, 0)
 
     def remove(self, name: str) -> None:
         """Remove a blob; one that is not there is no error."""
-        try:
+
+        def delete(**waits: Any) -> None:
+            with suppress(ResourceNotFoundError):
+                self._container.delete_blob(self._under(name), **waits)
+
+        self._send(delete, name, 0)
+
+    def _send(self, request: Callable[..., object], name: str, size: int) -> None:
+        self._asked(request, f"sending {name}", name=name, size=size)
+
+    def _asked(self, request: Callable[..., _T], what: str, *, name: str = "", size: int = 0) -> _T:
+        """The answer to a request of `size` bytes, which gets how long to wait as arguments."""
+        limit = self.retrier.patience.answer + size / _SLOWEST
+
+        def once() -> _T:
+            patience = self.retrier.patience
             with self._told(name):
-                self._writer.delete_blob(self._full(name))
-        except ChangedError:
-            return
+                return request(connection_timeout=max(2.0, patience.first), read_timeout=patience.silence)
 
-    def _put(self, source: Path, name: str, sha256: str, md5: str) -> None:
-        with source.open("rb") as stream, self._told(name):
-            self._writer.get_blob_client(self._full(name)).upload_blob(
-                stream,
-                length=source.stat().st_size,
-                overwrite=True,
-                metadata={_SHA256: sha256},
-                content_settings=ContentSettings(content_md5=bytearray.fromhex(md5)),
-                validate_content=True,
-                max_concurrency=4,
-            )
+        try:
+            return self.retrier.call(once, what, limit=limit)
+        except ChangedError as error:
+            raise StorageError(str(error), "try again when nothing else changes or holds it") from None
 
-    def _client(self, place: Place, credential: Any, patience: Patience, retry_total: int) -> ContainerClient:
-        with self._told(place.container):
-            return ContainerClient(
-                place.endpoint,
-                place.container,
-                credential=credential,
-                retry_total=retry_total,
-                initial_backoff=1,
-                increment_base=2,
-                connection_timeout=max(2.0, patience.first),
-                read_timeout=patience.silence,
-                connection_verify=True,
-                max_single_put_size=_BLOCK,
-                max_block_size=_BLOCK,
-            )
+    def _page(self, under: str, token: str, **waits: Any) -> tuple[list[BlobProperties], str | None]:
+        """Some blobs, and where the next ones begin."""
+        blobs = self._container.list_blobs(
+            name_starts_with=under or None, include=["metadata"], results_per_page=_PAGE_FILES, **waits
+        )
+        pages: Any = blobs.by_page(token or None)
+        page = list(next(pages, ()))
+        return page, pages.continuation_token or None
 
-    def _listed(self) -> list[RemoteFile]:
-        with self._told(""):
-            found = []
-            under = f"{self._prefix}/" if self._prefix else ""
-            for blob in self._reader.list_blobs(name_starts_with=under or None, include=["metadata"]):
-                if not _is_folder(blob):
-                    found.append(self._file(blob, blob.name[len(under) :]))
-                if len(found) > _MOST_FILES:
-                    raise InputDataError(
-                        f"{self.uri} holds more than {_MOST_FILES:,} files", "name a longer prefix"
-                    )
-            if found or not self._prefix:
-                return sorted_unique(found)
-            try:
-                blob = self._reader.get_blob_client(self._prefix).get_blob_properties()
-            except HttpResponseError as error:
-                if error.status_code == 404:
-                    return []
-                raise
-            self._single = not _is_folder(blob)
-            return [self._file(blob, self._prefix.rpartition("/")[2])] if self._single else []
+    def _itself(self, **waits: Any) -> list[RemoteFile]:
+        """The blob that the address names, if there is one."""
+        try:
+            blob = self._container.get_blob_client(self._prefix).get_blob_properties(**waits)
+        except HttpResponseError as error:
+            if error.status_code == 404:
+                return []
+            raise
+        self._single = not _is_folder(blob)
+        return [self._file(blob, self._prefix.rpartition("/")[2])] if self._single else []
 
     def _file(self, blob: BlobProperties, name: str) -> RemoteFile:
         md5 = blob.content_settings.content_md5
@@ -170,8 +208,9 @@ class AzureStore:
         )
 
     def _full(self, name: str) -> str:
-        if self._single:
-            return self._prefix
+        return self._prefix if self._single else self._under(name)
+
+    def _under(self, name: str) -> str:
         return f"{self._prefix}/{name}" if self._prefix else name
 
     @contextmanager
@@ -210,11 +249,11 @@ class AzureStore:
         if status in _PASSING:
             return PassingError(said, answered=True)
         if status in _CHANGED:
-            return ChangedError(where)
+            return ChangedError(f"{where} answered {said}")
         if status in _REFUSED:
             return StorageError(f"{self.uri} refused the credentials ({said})", "check key, token or roles")
         if status == 404 and code == "BlobNotFound":
-            return ChangedError(where)
+            return ChangedError(f"{where} answered {said}")
         if status == 404:
             return StorageError(f"{self.uri} does not exist ({said})", "check account and container")
         return StorageError(f"{where} answered {said}", "check the address and the credentials")
@@ -241,6 +280,11 @@ def _credential(place: Place) -> Any:
             "correct the address, or set the key or token of this account",
         )
     return token_credential()
+
+
+def _block_id(sha256: str, index: int) -> str:
+    """As long as the SDK's own: all blocks of a blob, those of broken uploads too, need ids of one length."""
+    return f"{sha256[:40]:0<40}{index:08d}"
 
 
 def _is_folder(blob: BlobProperties) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import time
 import urllib.parse
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -26,11 +27,13 @@ from azure.core.rest import HttpRequest
 from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 
 from hptune.storage._azure_place import Place
-from hptune.storage._base import PassingError, Patience, RemoteFile
+from hptune.storage._base import PassingError, RemoteFile, Retrier, within
 
 __all__ = ["RangeReader"]
 
 _BLOCK = 128 << 10
+_SLOWEST = 1 << 10
+_AT_WORK = 256 << 10
 _VERSION = "2021-12-02"
 _SCOPE = "https://storage.azure.com/.default"
 _LIFE = timedelta(hours=24)
@@ -45,12 +48,13 @@ class RangeReader:
         The container.
     credential : str, mapping or token credential
         A SAS token; account name and key, of which a read-only token for this container is made; or the third.
-    patience : Patience
-        How long to wait for a connection, and for bytes.
+    retrier : Retrier
+        How long to wait for a connection, and for bytes, and whether to stop.
     """
 
-    def __init__(self, place: Place, credential: Any, patience: Patience) -> None:
-        self._place, self._credential = place, credential
+    def __init__(self, place: Place, credential: Any, retrier: Retrier) -> None:
+        self._place, self._credential, self._retrier = place, credential, retrier
+        patience = retrier.patience
         self._made = datetime.min.replace(tzinfo=timezone.utc)
         self._sas: AzureSasCredential | None = None
         transport = RequestsTransport(
@@ -89,12 +93,13 @@ class RangeReader:
         request = HttpRequest(
             "GET", f"{self._place.endpoint}/{self._place.container}/{name}", headers=headers
         )
-        response = self._client.send_request(request, stream=True)
+        limit = self._retrier.patience.answer
+        response = within(limit, lambda: self._client.send_request(request, stream=True))
         try:
             if response.status_code != 206:
                 return response.status_code, str(response.headers.get("x-ms-error-code", ""))
             promised = response.headers.get("Content-MD5", "") if checked else ""
-            _write(response.iter_raw(), offset, length, target, promised)
+            self._write(_arriving(response), offset, length, target, promised)
             return 206, ""
         finally:
             response.close()
@@ -123,23 +128,53 @@ class RangeReader:
         )
         self._made = now
 
+    def _write(self, blocks: Iterator[bytes], offset: int, length: int, target: Path, promised: str) -> None:
+        """Blocks to their place, counted, and compared with the MD5 that the service promised."""
+        md5 = hashlib.md5(usedforsecurity=False)
+        at, end = offset, offset + length
+        pace = _Pace(self._retrier)
+        out = os.open(target, os.O_WRONLY | os.O_NOFOLLOW)
+        try:
+            for block in blocks:
+                if self._retrier.stopped.is_set():
+                    raise PassingError("stopped", answered=True)
+                if at + len(block) > end:
+                    raise PassingError("more bytes came than were asked for", answered=True)
+                os.pwrite(out, block, at)
+                at += len(block)
+                if promised:
+                    md5.update(block)
+                pace.check(at - offset)
+        finally:
+            os.close(out)
+        if at != end:
+            raise PassingError(f"{at - offset} of {length} bytes came", answered=True)
+        if promised and base64.b64encode(md5.digest()).decode() != promised:
+            raise PassingError("damaged on the way", answered=True)
 
-def _write(blocks: Iterator[bytes], offset: int, length: int, target: Path, promised: str) -> None:
-    """Blocks to their place, counted, and compared with the MD5 that the service promised."""
-    md5 = hashlib.md5(usedforsecurity=False)
-    at, end = offset, offset + length
-    out = os.open(target, os.O_WRONLY | os.O_NOFOLLOW)
-    try:
-        for block in blocks:
-            if at + len(block) > end:
-                raise PassingError("more bytes came than were asked for", answered=True)
-            os.pwrite(out, block, at)
-            at += len(block)
-            if promised:
-                md5.update(block)
-    finally:
-        os.close(out)
-    if at != end:
-        raise PassingError(f"{at - offset} of {length} bytes came", answered=True)
-    if promised and base64.b64encode(md5.digest()).decode() != promised:
-        raise PassingError("damaged on the way", answered=True)
+
+class _Pace:
+    """Tells that the place is at work, and counts bytes that drip as silence: fewer than `_SLOWEST` a second."""
+
+    def __init__(self, retrier: Retrier) -> None:
+        self._retrier = retrier
+        self._since, self._before, self._told = time.monotonic(), 0, 0
+
+    def check(self, here: int) -> None:
+        """Called whenever bytes have come, with how many are here."""
+        if here - self._told >= _AT_WORK:
+            self._retrier.heard()
+            self._told = here
+        seconds = time.monotonic() - self._since
+        if seconds < self._retrier.patience.silence:
+            return
+        if here - self._before < _SLOWEST * seconds:
+            raise PassingError(f"{here - self._before} bytes came in {seconds:.0f} s", answered=True)
+        self._since, self._before = time.monotonic(), here
+
+
+def _arriving(response: Any) -> Iterator[bytes]:
+    """A body as it arrives; azure-core's own iterators wait until a block is full, however slowly it drips."""
+    body = response.internal_response.raw
+    while block := body.read1(_BLOCK):
+        yield block

@@ -8,6 +8,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeAlias, TypeVar
@@ -28,6 +29,7 @@ __all__ = [
     "refuse_query",
     "scheme_of",
     "sorted_unique",
+    "within",
 ]
 
 _log = logging.getLogger(__name__)
@@ -38,6 +40,7 @@ ByteProgress: TypeAlias = Callable[[str, int, int], None]
 
 _NAME_BYTES = 240  # file systems take 255, of which unfinished copies need some
 _LONGEST_WAIT = 5.0
+_MOST_TRIES = 20  # of something that fails again and again while all else goes well
 
 
 class PassingError(Exception):
@@ -65,11 +68,14 @@ class Patience:
         Without a byte until a connection counts as dead.
     total : float, default 30
         Without any success until a place that did answer counts as gone.
+    answer : float, default 15
+        Until an answer without content must be complete, and one with content must have begun.
     """
 
     first: float = 1.0
     silence: float = 8.0
     total: float = 30.0
+    answer: float = 15.0
 
 
 @dataclass(frozen=True)
@@ -123,6 +129,9 @@ class Store(Protocol):
             It may work the next time.
         """
 
+    def check_writable(self) -> None:
+        """Find out whether `put` would be allowed; nothing that is seen changes."""
+
     def put(self, source: Path, name: str, sha256: str, md5: str) -> None:
         """Store a local file so that readers see the old content or all of the new."""
 
@@ -137,7 +146,7 @@ Opener: TypeAlias = Callable[[str], Store]
 class Retrier:
     """Tries again what fails in passing, for as long as anything else succeeds from time to time.
 
-    One serves all connections to a place: while others succeed, nothing is given up.
+    One serves all connections to a place: while bytes come through others, nothing is given up soon.
     """
 
     uri: str
@@ -145,39 +154,76 @@ class Retrier:
     stopped: threading.Event = field(default_factory=threading.Event)
     _alive: float | None = None
 
-    def call(self, action: Callable[[], _T], what: str) -> _T:
-        """The action's value; `what` names it in the log.
+    def call(self, action: Callable[[], _T], what: str, *, limit: float | None = None) -> _T:
+        """The action's value.
+
+        Parameters
+        ----------
+        action : callable
+            Raises `PassingError` for what may work the next time.
+        what : str
+            Names the action in the log.
+        limit : float, optional
+            Seconds after which one try is given up, whatever it waits for. No limit where it is not given: the
+            action itself must end.
 
         Raises
         ------
         StorageError
             The place does not answer for too long.
         """
-        start, wait = time.monotonic(), 0.2
+        start, wait, tries = time.monotonic(), 0.2, 0
         while True:
+            tries += 1
             try:
-                value = action()
+                value = action() if limit is None else within(limit, action)
             except PassingError as error:
-                wait = min(wait, self._left(error, start))
+                wait = min(wait, self._left(error, start, tries))
                 _log.warning("%s: %s; trying again in %.1f s", what, error.reason, wait)
                 if self.stopped.wait(wait):
                     raise StorageError(f"{self.uri}: stopped", "start again: what is here is kept") from None
                 wait = min(2 * wait, _LONGEST_WAIT)
             else:
-                self._alive = time.monotonic()
+                self.heard()
                 return value
 
-    def _left(self, error: PassingError, start: float) -> float:
+    def heard(self) -> None:
+        """Note that the place is at work."""
+        self._alive = time.monotonic()
+
+    def _left(self, error: PassingError, start: float, tries: int) -> float:
         """Seconds until the patience ends."""
         met = error.answered or self._alive is not None
         limit = self.patience.total if met else self.patience.first
         waited = time.monotonic() - max(start, self._alive or start)
-        if waited >= limit:
+        if waited >= limit or tries >= _MOST_TRIES:
             raise StorageError(
                 f"{self.uri} cannot be reached ({error.reason}, for {waited:.0f} s)",
                 "check the name and the network, then start again: what is here is kept",
             ) from None
         return limit - waited
+
+
+def within(limit: float, action: Callable[[], _T]) -> _T:
+    """The action's value, if it ends in `limit` seconds; else a `PassingError`.
+
+    Libraries bound the silence between two bytes, not an answer that drips, and name servers that do not answer
+    are waited for without any bound. What is given up goes on in its thread, which ends with the process.
+    """
+    ended: Future[_T] = Future()
+
+    def run() -> None:
+        try:
+            ended.set_result(action())
+        except BaseException as error:
+            ended.set_exception(error)
+
+    thread = threading.Thread(target=run, name="storage", daemon=True)
+    thread.start()
+    thread.join(limit)
+    if not ended.done():
+        raise PassingError(f"no complete answer in {limit:.0f} s", answered=True)
+    return ended.result()
 
 
 def scheme_of(text: str) -> str:

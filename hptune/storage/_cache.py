@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -16,6 +15,7 @@ from pathlib import Path
 from hptune.storage._base import ByteProgress, RemoteFile, Store
 from hptune.storage._fetch import Fetched, fetch
 from hptune.storage._local import make_private_directory
+from hptune.storage._locks import held, locked
 from hptune.storage._manifest import Copy, read_manifest, verified, write_manifest
 
 __all__ = ["CACHE_BYTES", "cached_copies", "default_cache", "evict"]
@@ -49,8 +49,8 @@ def cached_copies(
     home = cache / "files"
     make_private_directory(home, option="--cache")
     directory = home / _key(store, files)
-    with _locked(directory.with_suffix(".use"), fcntl.LOCK_SH):
-        with _locked(directory.with_suffix(".fill"), fcntl.LOCK_EX, say):
+    with locked(directory.with_suffix(".use"), shared=True):
+        with locked(directory.with_suffix(".fill"), say=say):
             _link_unchanged(store, files, directory)
             fetched = fetch(store, directory, files, progress=progress)
             os.utime(directory)
@@ -76,52 +76,14 @@ def evict(home: Path, limit: int) -> list[Path]:
 
 def _removed_unless_used(path: Path) -> bool:
     lock = path.with_suffix(".use")
-    file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with held(lock):
+            shutil.rmtree(path, ignore_errors=True)
+            path.with_suffix(".fill").unlink(missing_ok=True)
+            lock.unlink(missing_ok=True)
+            return True
     except BlockingIOError:
         return False
-    else:
-        shutil.rmtree(path, ignore_errors=True)
-        path.with_suffix(".fill").unlink(missing_ok=True)
-        lock.unlink(missing_ok=True)
-        return True
-    finally:
-        os.close(file)
-
-
-@contextmanager
-def _locked(path: Path, kind: int, say: Callable[[str], None] | None = None) -> Iterator[None]:
-    file = _lock(path, kind, say)
-    try:
-        yield
-    finally:
-        os.close(file)
-
-
-def _lock(path: Path, kind: int, say: Callable[[str], None] | None) -> int:
-    """A locked file that still has its name: who evicts removes the file that others may wait for."""
-    while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        try:
-            try:
-                fcntl.flock(file, kind | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if say is not None:
-                    say("another run fetches the same files; waiting for it")
-                fcntl.flock(file, kind)
-            if _names(path, file):
-                return file
-        except BaseException:
-            os.close(file)
-            raise
-        os.close(file)
-
-
-def _names(path: Path, file: int) -> bool:
-    with suppress(FileNotFoundError):
-        return os.path.samestat(os.stat(path), os.fstat(file))
-    return False
 
 
 def _link_unchanged(store: Store, files: Sequence[RemoteFile], directory: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from hptune.errors import ConfigurationError, OutputError, StorageError
 from hptune.storage._base import ByteProgress, ChangedError, RemoteFile, Store
 from hptune.storage._digests import digests
 from hptune.storage._local import make_private_directory
+from hptune.storage._locks import locked
 from hptune.storage._manifest import Copy, read_manifest, verified, write_manifest
 from hptune.storage._part import PartFile
 
@@ -23,6 +24,7 @@ __all__ = ["CONNECTIONS", "Fetched", "fetch"]
 _log = logging.getLogger(__name__)
 
 CONNECTIONS = 8
+_LOCK = ".hptune-lock"
 _TRIES = 3  # of a file that changes, or arrives damaged, while it is read
 
 
@@ -41,6 +43,7 @@ def fetch(
     files: Sequence[RemoteFile] | None = None,
     *,
     progress: ByteProgress | None = None,
+    say: Callable[[str], None] | None = None,
     connections: int = CONNECTIONS,
 ) -> Fetched:
     """Bring files into `directory`, verified; those that are there and sound are not fetched again.
@@ -55,6 +58,8 @@ def fetch(
         Some of ``store.files()``; all of them by default.
     progress : callable, optional
         Told about bytes as they arrive.
+    say : callable, optional
+        Told when another process fetches into `directory`, which is waited for.
     connections : int, default 8
         Ranges that are read at once.
 
@@ -68,21 +73,35 @@ def fetch(
         `directory` cannot be written to.
     """
     wanted = store.files() if files is None else files
-    make_private_directory(directory)
+    make_private_directory(directory, option="DIR")
+    lock = directory / _LOCK
+    with locked(lock, say=say), ThreadPoolExecutor(connections, thread_name_prefix="fetch") as pool:
+        try:
+            fetched = _fetch_files(store, directory, wanted, pool, progress)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+            lock.unlink(missing_ok=True)
+    return Fetched(tuple(file.name for file in wanted), len(fetched), sum(file.size for file in fetched))
+
+
+def _fetch_files(
+    store: Store,
+    directory: Path,
+    wanted: Sequence[RemoteFile],
+    pool: ThreadPoolExecutor,
+    progress: ByteProgress | None,
+) -> list[RemoteFile]:
+    """Those of the wanted files that were not here already."""
     copies = read_manifest(directory)
-    pool = ThreadPoolExecutor(connections, thread_name_prefix="fetch")
-    fetched = total = 0
-    try:
-        for file in wanted:
-            copy = copies.get(file.name)
-            if copy is not None and _is_copy(store, file, copy) and verified(directory / file.name, copy):
-                continue
-            copies[file.name] = _fetch_file(store, file, directory, copy, pool, progress)
-            write_manifest(directory, copies)
-            fetched, total = fetched + 1, total + file.size
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-    return Fetched(tuple(file.name for file in wanted), fetched, total)
+    fetched = []
+    for file in wanted:
+        copy = copies.get(file.name)
+        if copy is not None and _is_copy(store, file, copy) and verified(directory / file.name, copy):
+            continue
+        copies[file.name] = _fetch_file(store, file, directory, copy, pool, progress)
+        write_manifest(directory, copies)
+        fetched.append(file)
+    return fetched
 
 
 def _is_copy(store: Store, file: RemoteFile, copy: Copy) -> bool:

@@ -157,6 +157,10 @@ class LocalStore:
         finally:
             os.close(out)
 
+    def check_writable(self) -> None:
+        """Make the directory, and a file without a name in it."""
+        make_private_directory(self._path)
+
     def put(self, source: Path, name: str, sha256: str, md5: str) -> None:
         """Copy under a temporary name, then rename."""
         target = self._path / name

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from hptune.errors import HptuneError, InputDataError, StorageError
-from hptune.storage._base import PassingError, Store
+from hptune.storage._base import Patience, Store
 from hptune.storage._digests import digests
 from hptune.storage._local import LocalStore
 
@@ -58,12 +60,17 @@ def upload(
     files = total = 0
     for file in found:
         path = directory / file.name
-        sha256, md5 = digests(path)
-        if there.get(file.name) == (file.size, sha256):
-            continue
-        if progress is not None:
-            progress(f"uploading {file.name} ({file.size:,} bytes)")
-        _put(store, path, file.name, sha256, md5)
+        with _readable(path):
+            before = path.stat()
+            sha256, md5 = digests(path)
+            if there.get(file.name) == (file.size, sha256):
+                continue
+            if progress is not None:
+                progress(f"uploading {file.name} ({file.size:,} bytes)")
+            store.put(path, file.name, sha256, md5)
+            after = path.stat()
+            if (after.st_mtime_ns, after.st_size) != (before.st_mtime_ns, before.st_size):
+                raise InputDataError(f"{path} changed while it was sent", "send it again when it is at rest")
         files, total = files + 1, total + file.size
     return files, total
 
@@ -79,15 +86,24 @@ class Mirror:
         Where to.
     names : sequence of str
         The files, in the order in which they are sent.
+    replaced : sequence of str
+        Files there that go before the first one is sent.
     interval : float, default 30
         Seconds between two rounds.
     """
 
     def __init__(
-        self, directory: Path, store: Store, names: Sequence[str], interval: float = MIRROR_SECONDS
+        self,
+        directory: Path,
+        store: Store,
+        names: Sequence[str],
+        *,
+        replaced: Sequence[str] = (),
+        interval: float = MIRROR_SECONDS,
     ) -> None:
         self._directory, self._store, self._names = directory, store, names
         self._interval = interval
+        self._replaced = list(replaced)
         self._sent: dict[str, str] = {}
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._rounds, name="mirror", daemon=True)
@@ -96,25 +112,27 @@ class Mirror:
         """Begin the rounds."""
         self._thread.start()
 
-    def close(self) -> None:
-        """End the rounds and send what is left.
+    def close(self, patience: Patience | None = None) -> None:
+        """End the rounds and send what is left, with less patience where it is given.
 
         Raises
         ------
         StorageError
             It cannot be sent; the directory keeps it.
         """
+        retrier = self._store.retrier
+        retrier.patience = patience or retrier.patience
         self._closing.set()
-        self._store.retrier.stopped.set()  # a round that waits for storage need not wait any longer
-        self._thread.join()
-        self._store.retrier.stopped.clear()
+        retrier.stopped.set()  # a round that waits for storage need not wait any longer
+        self._thread.join(patience.silence if patience else None)
         try:
+            if self._thread.is_alive():
+                raise StorageError(f"{self._store.uri} does not answer", "see below")
+            retrier.stopped.clear()
             self.send()
         except HptuneError as error:
-            raise StorageError(
-                f"the results are complete but not in {self._store.uri} ({error.what})",
-                f"hptune upload {self._directory} {self._store.uri}",
-            ) from None
+            command = shlex.join(["hptune", "upload", str(self._directory), self._store.uri])
+            raise StorageError(f"not all results are in {self._store.uri} ({error.what})", command) from None
 
     def send(self) -> None:
         """Send every file that is not there as it is here."""
@@ -127,28 +145,29 @@ class Mirror:
         while not self._closing.wait(self._interval):
             try:
                 self.send()
-            except (
-                HptuneError,
-                OSError,
-                PassingError,
-            ) as error:  # the sweep goes on; the next round tries again
+            except HptuneError as error:  # the sweep goes on; the next round tries again
                 _log.warning("the outputs were not mirrored: %s", error)
 
     def _send(self, path: Path, name: str) -> None:
-        with tempfile.NamedTemporaryFile(prefix="hptune-mirror-") as scratch:
+        with _readable(path), tempfile.NamedTemporaryFile(prefix="hptune-mirror-") as scratch:
             copied = Path(scratch.name)
             shutil.copyfile(path, copied)  # the file may grow or be replaced while it is sent
             if path.suffix in _GROWING:
                 _cut_to_whole_lines(copied)
             sha256, md5 = digests(copied)
-            if self._sent.get(name) != sha256:
-                _put(self._store, copied, name, sha256, md5)
-                self._sent[name] = sha256
+            if self._sent.get(name) == sha256:
+                return
+            while self._replaced:
+                self._store.remove(self._replaced[-1])
+                self._replaced.pop()
+            self._store.put(copied, name, sha256, md5)
+            self._sent[name] = sha256
 
 
-def _put(store: Store, path: Path, name: str, sha256: str, md5: str) -> None:
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        store.put(path, name, sha256, md5)
+        yield
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise InputDataError(f"cannot read {path} ({reason})", "check the file") from error

@@ -41,10 +41,10 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     terminalreporter.section("faults")
     for line in table_lines(rows):
         terminalreporter.write_line(line)
-    seeds = {number: entry.seeds for number, entry in rows.items() if entry.seeds}
-    terminalreporter.write_line(
-        f"seeds: {', '.join(f'row {n}: {min(s)} to {max(s)}' for n, s in seeds.items())}"
-    )
+    for entry in rows:
+        if entry.seeds:
+            seeds = ", ".join(map(str, sorted(entry.seeds)))
+            terminalreporter.write_line(f"seeds of row {entry.number}, {entry.fault}: {seeds}")
 
 
 @pytest.fixture

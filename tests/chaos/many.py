@@ -1,4 +1,4 @@
-"""Many sweeps in one Spark session: ``python -m tests.chaos.many CONFIG OUT NUMBER``.
+"""Many sweeps in one Spark session: ``python -m tests.chaos.many OUT NUMBER CONFIG...``, the files in turn.
 
 Prints a JSON line after each: its table's checksum, and what driver and workers hold of memory, files and handles.
 """
@@ -8,31 +8,26 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from hptune.build import build_sweep
-from hptune.config import load_config, parse_config
-from hptune.engine import BY_NAME
-from hptune.outputs import prepare_output
-from hptune.sweep import run
+from hptune import run_sweep
+from hptune.config import load_config
+from tests.builders import spark_session
 from tests.chaos.tables import read_table
 
 __all__ = ["main"]
 
 
-def main(config_file: str, out: str, number: str) -> None:
-    config = parse_config(load_config(Path(config_file)))
-    with closing(BY_NAME["spark"](config.spark, config.name)) as engine:
-        for sweep_number in range(int(number)):
-            directory = Path(out) / str(sweep_number)
-            prepare_output(directory, overwrite=False)
-            built = build_sweep(config, cache=Path(out) / "cache")
-            run(built, engine, out=directory)
-            print(json.dumps({"sha256": read_table(directory).good.sha256, **held()}), flush=True)
+def main(out: str, number: str, *configs: str) -> None:
+    settings = load_config(Path(configs[0]))["spark"]
+    with spark_session(settings.pop("master"), **settings):
+        for each in range(int(number)):
+            run_sweep(configs[each % len(configs)], cache=Path(out) / "cache", out=f"{out}/{each}")
+            print(json.dumps({"sha256": read_table(Path(out, str(each))).good.sha256, **held()}), flush=True)
 
 
 def held() -> dict[str, Any]:

@@ -56,8 +56,9 @@ class Figures:
 
 @dataclass
 class Row:
-    """What came of one row's tests."""
+    """What came of one fault's tests."""
 
+    number: int
     fault: str
     tries: int = 0
     held: int = 0
@@ -66,16 +67,15 @@ class Row:
     figures: dict[str, list[Any]] = field(default_factory=dict)
 
 
-def rows_of(reports: Iterable[pytest.TestReport]) -> dict[int, Row]:
-    """The rows in their order, from the reports of their tests."""
-    rows: dict[int, Row] = {}
+def rows_of(reports: Iterable[pytest.TestReport]) -> list[Row]:
+    """The rows in their order, from the reports of their tests; a row of several faults is told as several."""
+    rows: dict[tuple[int, str], Row] = {}
     for report in reports:
         properties = dict(report.user_properties)
-        if "row" not in properties:
-            continue
-        entry = rows.setdefault(int(str(properties["row"])), Row(str(properties["fault"])))
-        _count(entry, report)
-    return dict(sorted(rows.items()))
+        if "row" in properties:
+            key = int(str(properties["row"])), str(properties["fault"])
+            _count(rows.setdefault(key, Row(*key)), report)
+    return sorted(rows.values(), key=lambda entry: entry.number)
 
 
 def _count(entry: Row, report: pytest.TestReport) -> None:
@@ -99,14 +99,14 @@ def _count(entry: Row, report: pytest.TestReport) -> None:
     entry.seeds += [seed for seed in seeds if seed not in entry.seeds]
 
 
-def table_lines(rows: dict[int, Row]) -> Iterator[str]:
+def table_lines(rows: Iterable[Row]) -> Iterator[str]:
     """The table as Markdown."""
     yield "| row | fault | tries | held | figures |"
     yield "|---|---|---|---|---|"
-    for number, entry in rows.items():
+    for entry in rows:
         figures = "; ".join(f"{name} {_span(values)}" for name, values in entry.figures.items())
         note = figures or entry.skipped.removeprefix("Skipped: ")
-        yield f"| {number} | {entry.fault} | {entry.tries} | {entry.held} | {note} |"
+        yield f"| {entry.number} | {entry.fault} | {entry.tries} | {entry.held} | {note} |"
 
 
 def _span(values: list[Any]) -> str:

@@ -113,7 +113,7 @@ def test_each_output_is_the_old_or_the_new_one(home: Home, ref: Table, seed: int
     for _ in range(20):
         run = home.start(config, "--resume", how="warm")
         end = time.monotonic() + chosen.uniform(0, undisturbed)
-        wait_until(lambda end=end: time.monotonic() > end or run.ended)
+        wait_until(lambda run=run, end=end: time.monotonic() > end or run.ended)
         os.kill(run.process.pid, signal.SIGKILL)
         run.wait()
         assert files <= {path.name for path in done.out.iterdir()}

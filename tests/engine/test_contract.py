@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 import signal
 import sys
@@ -100,6 +101,24 @@ def test_work_that_raises_is_a_failed_outcome_for_each_rung(engine: Engine) -> N
     assert failed == {0, 1, 6, 7}
     assert "RuntimeError: no luck with 3" in str(outcomes[6].error)
     assert outcomes[2].error is None
+
+
+class Unloadable:
+    """Work that needs something which the workers do not have."""
+
+    def __call__(self, task: FitTask) -> list[Outcome]:
+        return scored(task)
+
+    def __reduce__(self) -> Any:
+        return importlib.import_module, ("only_on_the_driver",)
+
+
+def test_work_that_cannot_be_loaded_is_told_like_a_failing_fit(engine: Engine) -> None:
+    if engine.name == "serial":
+        pytest.skip("there the work does not travel")
+    outcomes = list(engine.run(tasks(3, rungs=2), Unloadable(), "test"))
+    assert [outcome.status for outcome in outcomes] == ["failed"] * 6
+    assert all("No module named 'only_on_the_driver'" in str(outcome.error) for outcome in outcomes)
 
 
 def test_a_fit_that_exits_is_a_failed_outcome(engine: Engine) -> None:

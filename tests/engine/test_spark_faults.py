@@ -5,14 +5,17 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from pyspark import SparkContext, TaskContext
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from hptune.engine import SerialEngine
 from hptune.engine._stream import Channel, Update
+from hptune.records import FitTask, Outcome
 from tests.builders import Case, classes_table, spark_session, swept, tasks
 from tests.engine.test_contract import killing, scored
 
@@ -62,11 +65,40 @@ def test_a_killed_worker_costs_no_other_outcome_of_its_bundle(engine: Any) -> No
     assert outcomes == {number: "failed" if number == 1 else "ok" for number in range(12)}
 
 
+def killing_first(task: FitTask, *, directory: str) -> list[Outcome]:
+    """Every slot's first task ends its process; the others leave a trace."""
+    if task.id < 2:
+        os._exit(1)
+    Path(directory, str(task.id)).touch()
+    return scored(task)
+
+
+@pytest.mark.slow
+def test_if_the_first_fits_all_crash_the_others_stream_and_the_callers_job_group_stays(
+    engine: Any, tmp_path: Path
+) -> None:
+    sc: Any = SparkContext.getOrCreate()
+    mine = {
+        "spark.jobGroup.id": "mine",
+        "spark.job.description": "my jobs",
+        "spark.scheduler.pool": "my pool",
+    }
+    for name, value in mine.items():
+        sc.setLocalProperty(name, value)
+    stream = engine.run(tasks(200), functools.partial(killing_first, directory=str(tmp_path)), "test")
+    first = next(stream)
+    begun = len(list(tmp_path.iterdir()))
+    status = {outcome.candidate: outcome.status for outcome in [first, *stream]}
+    assert 1 <= begun < 198
+    assert [status[number] == "ok" for number in range(200)] == [False, False, *[True] * 198]
+    assert {name: sc.getLocalProperty(name) for name in mine} == mine
+    for name in mine:
+        sc.setLocalProperty(name, None)
+
+
 def test_a_poisoned_update_on_the_driver_costs_no_outcome(
     engine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pyspark import TaskContext
-
     update = Channel.addInPlace
     raised: list[bool] = []
 

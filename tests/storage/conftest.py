@@ -33,6 +33,7 @@ from tests.storage.azurite import ACCOUNT, Azurite, running_azurite
 ROOT = Path(__file__).resolve().parents[2]
 SECRETS = ("AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture(scope="session")
@@ -107,16 +108,34 @@ def container(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> Container:
 
 
 @pytest.fixture
-def hptune(tmp_path: Path) -> Run:
-    """Runs ``hptune`` with a cache of this test's own."""
+def started(tmp_path: Path) -> Iterator[Start]:
+    """Starts ``hptune`` with a cache of this test's own; what still runs at the end is killed."""
+    processes = []
 
-    def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-        return subprocess.run(
+        process = subprocess.Popen(
             [sys.executable, "-m", "hptune.cli", *map(str, arguments)],
             env={**inherited, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache"), **environment},
-            cwd=tmp_path, capture_output=True, text=True, timeout=120,
+            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        with process:
+            process.kill()
+
+
+@pytest.fixture
+def hptune(started: Start) -> Run:
+    """Runs ``hptune`` to its end."""
+
+    def run(*arguments: object, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
+        process = started(*arguments, **environment)
+        said, error = process.communicate(timeout=timeout)
+        return subprocess.CompletedProcess(arguments, process.returncode, said, error)
 
     return run
 

@@ -55,6 +55,31 @@ def stall(exchange: Exchange) -> None:
         exchange.client.recv(1)  # until the client has had enough
 
 
+def silent(exchange: Exchange) -> None:
+    """There is no answer, and the connection stays."""
+    exchange.server.sendall(exchange.request)
+    with suppress(OSError):
+        exchange.client.settimeout(60)
+        exchange.client.recv(1)
+
+
+def drip(exchange: Exchange) -> None:
+    """The body goes on, a byte now and then."""
+    exchange.forward(100_000)
+    _byte_by_byte(exchange)
+
+
+def drip_at_once(exchange: Exchange) -> None:
+    """Even the first line of the answer comes byte by byte."""
+    exchange.server.sendall(exchange.request)
+    _byte_by_byte(exchange)
+
+
+def _byte_by_byte(exchange: Exchange) -> None:
+    while not exchange.closing.wait(0.2) and (byte := exchange.server.recv(1)):
+        exchange.client.sendall(byte)
+
+
 def flip(exchange: Exchange) -> None:
     """One bit of the body is another."""
     seen = 0
@@ -72,11 +97,18 @@ def flip(exchange: Exchange) -> None:
 
 @dataclass
 class Proxy:
-    """Listens on `port`; each range request gets the next of `faults`, and none once they are used up."""
+    """Listens on `port`; each request of a kind gets the next of `faults`, and none once they are used up.
+
+    Range requests are harmed, or those whose first lines hold `harmed`. `before` sees each range request, `watch`
+    how many bytes of answers have passed.
+    """
 
     upstream: int
     faults: SimpleQueue[Fault] = field(default_factory=SimpleQueue)
+    harmed: bytes = b"x-ms-range:"
     before: Callable[[bytes], None] | None = None
+    watch: Callable[[int], None] | None = None
+    passed: int = 0
     requests: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -129,10 +161,10 @@ class Proxy:
         answers: threading.Thread | None = None
         while request := client.recv(_BLOCK):
             self.requests.append(request)
-            is_range = b"x-ms-range:" in request.lower()
-            if is_range and self.before is not None:
+            head = request.lower().partition(b"\r\n\r\n")[0]
+            if b"x-ms-range:" in head and self.before is not None:
                 self.before(request)
-            fault = self._next() if is_range else None
+            fault = self._next() if self.harmed in head else None
             if fault is not None and answers is None:
                 fault(Exchange(client, server, request, self._closing))
                 return
@@ -141,7 +173,7 @@ class Proxy:
                     fault(Exchange(client, fresh, request, self._closing))
                 return
             if answers is None:
-                answers = threading.Thread(target=_pump, args=(server, client), daemon=True)
+                answers = threading.Thread(target=self._pump, args=(server, client), daemon=True)
                 answers.start()
             server.sendall(request)
 
@@ -150,12 +182,14 @@ class Proxy:
             return self.faults.get_nowait()
         return None
 
-
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while block := source.recv(_BLOCK):
-            target.sendall(block)
-        target.shutdown(socket.SHUT_RDWR)
+    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while block := source.recv(_BLOCK):
+                target.sendall(block)
+                self.passed += len(block)
+                if self.watch is not None:
+                    self.watch(self.passed)
+            target.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import random
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,19 @@ import pytest
 from hptune.errors import StorageError
 from hptune.storage import Patience, fetch, upload
 from tests.storage.azurite import Azurite, running_azurite
-from tests.storage.conftest import Container, new_container
-from tests.storage.proxy import Fault, Proxy, busy, flip, reset, running_proxy, stall
+from tests.storage.conftest import Container, Run, new_container
+from tests.storage.proxy import (
+    Fault,
+    Proxy,
+    busy,
+    drip,
+    drip_at_once,
+    flip,
+    reset,
+    running_proxy,
+    silent,
+    stall,
+)
 
 CONTENT = os.urandom(14 << 20)  # four ranges
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -34,8 +46,8 @@ def sha256(path: Path) -> str:
 @pytest.mark.parametrize("has_sums", [True, False], ids=["own sums", "no sums"])
 @pytest.mark.parametrize(
     "faults",
-    [(busy, busy), (reset, reset, reset), (stall,), (flip,), (busy, reset, flip, stall)],
-    ids=["busy", "reset", "stall", "flip", "all"],
+    [(busy, busy), (reset, reset, reset), (stall,), (drip,), (flip,), (busy, reset, flip, stall)],
+    ids=["busy", "reset", "stall", "drip", "flip", "all"],
 )
 def test_faults_on_the_way_do_not_reach_the_file(
     container: Container, proxy: Proxy, tmp_path: Path, faults: tuple[Fault, ...], has_sums: bool,
@@ -66,6 +78,47 @@ def test_damage_that_goes_on_is_an_error_and_leaves_no_file(
     with pytest.raises(StorageError, match="damaged 3 times"):
         fetch(container.store(port=proxy.port), tmp_path / "here")
     assert not list((tmp_path / "here").glob("big.bin"))
+
+
+@pytest.mark.parametrize("fault", [drip, drip_at_once])
+def test_bytes_that_go_on_dripping_are_an_error_and_leave_no_file(
+    container: Container, proxy: Proxy, tmp_path: Path, fault: Fault
+) -> None:
+    container.put("big.bin", CONTENT)
+    proxy.plan(*[fault] * 100)
+    with pytest.raises(StorageError, match="cannot be reached"):
+        fetch(container.store(port=proxy.port, patience=Patience(1, 1, 2, 1)), tmp_path / "here")
+    assert not (tmp_path / "here" / "big.bin").exists()
+
+
+@pytest.mark.parametrize("request_line", [b"comp=list", b"put /"])
+@pytest.mark.parametrize("fault", [silent, drip_at_once])
+def test_listings_and_uploads_that_get_no_answer_are_errors(
+    container: Container, proxy: Proxy, tmp_path: Path, request_line: bytes, fault: Fault
+) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "a.csv").write_bytes(b"a\n1\n")
+    proxy.harmed = request_line
+    proxy.plan(*[fault] * 100)
+    with pytest.raises(StorageError, match="cannot be reached"):
+        upload(tmp_path / "source", container.store(port=proxy.port, patience=Patience(1, 1, 2, 1)))
+
+
+@pytest.mark.parametrize("faults", [(busy, busy), (reset,), (silent,), (drip_at_once,)])
+def test_faults_during_an_upload_are_told_and_do_not_reach_the_blob(
+    container: Container, proxy: Proxy, tmp_path: Path, faults: tuple[Fault, ...],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "big.bin").write_bytes(CONTENT)
+    proxy.harmed = b"comp=block"  # of the blocks and of the list that makes a blob of them
+    proxy.plan(*faults)
+    with caplog.at_level(logging.WARNING, "hptune"):
+        upload(tmp_path / "source", container.store(port=proxy.port, patience=Patience(2, 1, 8, 2)))
+    assert proxy.faults.empty()
+    assert "sending big.bin" in caplog.text and "again" in caplog.text
+    fetch(container.store(), tmp_path / "here")
+    assert sha256(tmp_path / "here" / "big.bin") == SHA256
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -128,6 +181,48 @@ def test_a_server_that_stays_away_is_an_error_and_its_bytes_are_kept(
         fetch(mortal.store(port=proxy.port), here)
         assert len(proxy.ranges) == 2  # of four
     assert sha256(here / "big.bin") == SHA256
+
+
+LARGE = 64 << 20
+
+
+@pytest.fixture(scope="module")
+def large(mortal: Container) -> str:
+    """The sha256 of a blob of 64 MiB."""
+    content = random.Random(0).randbytes(LARGE)  # noqa: S311
+    mortal.put("large/large.bin", content)
+    mortal.server.await_saved("large/large.bin")
+    return hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("back", [True, False], ids=["back after 3 s", "never back"])
+def test_the_command_outlives_a_server_that_comes_back_and_gives_up_one_that_does_not(
+    mortal: Container, large: str, hptune: Run, tmp_path: Path, back: bool
+) -> None:
+    if mortal.server.process is None:
+        mortal.server.start()
+    killed = threading.Event()
+    with running_proxy(mortal.server.port) as proxy:
+
+        def kill(passed: int) -> None:
+            if passed >= 20 << 20 and not killed.is_set():
+                killed.set()
+                mortal.server.kill()
+                if back:
+                    threading.Timer(3.0, mortal.server.start).start()
+
+        proxy.watch = kill
+        through = {"AZURE_STORAGE_CONNECTION_STRING": mortal.server.connection_string_at(proxy.port)}
+        done = hptune("fetch", f"{mortal.uri}/large", "here", "-v", timeout=60, **through)
+    assert killed.is_set() and "trying again" in done.stderr
+    target = tmp_path / "here" / "large.bin"
+    if back:
+        assert done.returncode == 0, done.stderr
+        assert sha256(target) == large
+    else:
+        assert done.returncode == 4
+        assert "cannot be reached" in done.stderr.splitlines()[-1]
+        assert not target.exists() and target.with_name("large.bin.part").exists()
 
 
 def _range_of(request: bytes) -> bytes:

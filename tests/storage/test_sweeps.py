@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from hptune.api import load, run_sweep
+from hptune.explain import explain
 from hptune.sample import write_sample
 from hptune.storage import fetch
 from tests.storage.azurite import Azurite, running_azurite
@@ -78,6 +80,29 @@ def test_outputs_go_to_a_container_and_are_what_a_directory_gets(
     again = hptune("sweep", "--config", config, "--data", sample, "--out", out)
     assert again.returncode == 2 and "holds a sweep already" in again.stderr
     assert not list((tmp_path / "cache" / "hptune" / "staging").glob("*/*"))
+
+
+def test_a_remote_sweep_of_remote_data_is_explained_and_loaded_from_where_it_is(
+    container: Container, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", container.server.connection_string)
+    rows = tmp_path / "rows.csv"
+    rows.write_text("a,b,y\n" + "".join(f"{n % 7},{n % 3},{n % 7 + n % 2}\n" for n in range(60)))
+    container.put("rows/rows.csv", rows.read_bytes())
+    keys = {"estimator": "xgboost.XGBRegressor", "search_space": {"n_estimators": [2, 4]}, "engine": "serial"}
+    out = {"remote": f"{container.uri}/runs/one", "local": str(tmp_path / "local")}
+    results = {}
+    for place, data in (("remote", f"{container.uri}/rows/rows.csv"), ("local", str(rows))):
+        run_sweep(keys, data=data, target="y", out=out[place], cache=tmp_path / "cache")
+        explain(out[place], cache=tmp_path / "another cache")
+        results[place] = load(out[place], cache=tmp_path / "a third cache")
+    fetch(container.store("runs/one"), tmp_path / "fetched")
+    for name in ("importances.csv", "learning_curve.csv"):
+        assert (tmp_path / "fetched" / name).read_bytes() == (tmp_path / "local" / name).read_bytes()
+    assert results["remote"].out == out["remote"]
+    assert results["remote"].best_params == results["local"].best_params
+    predictions = [result.best_model.predict([[1, 2]]).tolist() for result in results.values()]
+    assert predictions[0] == predictions[1]
 
 
 def test_an_output_place_that_refuses_is_known_before_the_work(

@@ -176,12 +176,43 @@ def test_explain_of_an_unfinished_sweep_is_refused(
     assert "holds no finished sweep" in capsys.readouterr().err
 
 
+def test_explain_fits_the_rounds_that_the_refit_had_after_early_stopping(
+    sweep: list[str], tmp_path: Path
+) -> None:
+    stopped = ["--set", "early_stopping={rounds: 2}", "--set", "search_space={n_estimators: [200]}"]
+    assert main([*sweep, *stopped]) == 0
+    assert main(["explain", str(tmp_path / "out")]) == 0
+    best = json.loads((tmp_path / "out" / "best_params.json").read_text())
+    assert best["refit_params"]["n_estimators"] < best["params"]["n_estimators"]
+    X, y = _matrix()
+    winner = XGBRegressor(
+        n_estimators=best["refit_params"]["n_estimators"],
+        n_jobs=1,
+        enable_categorical=True,
+        feature_types=["q", "c", "q"],
+    )
+    folds = list(KFold(3, shuffle=True, random_state=0).split(X))
+    scoring = "neg_root_mean_squared_error"
+    sizes = [0.1, 0.325, 0.55, 0.775, 1.0]
+    _, _, scores = learning_curve(
+        winner, X, y, cv=folds, scoring=scoring, train_sizes=sizes, shuffle=True, random_state=0
+    )
+    curve = pd.read_csv(tmp_path / "out" / "learning_curve.csv")
+    assert curve["mean_test_score"].tolist() == pytest.approx(scores.mean(axis=1).tolist())
+
+
+def test_explain_takes_a_winner_whose_parameters_json_cannot_say(sweep: list[str], tmp_path: Path) -> None:
+    assert main([*sweep, "--set", "search_space={n_estimators: [3], missing: [.nan], gamma: [0, .inf]}"]) == 0
+    assert json.loads((tmp_path / "out" / "best_params.json").read_text())["params"]["missing"] == "nan"
+    assert main(["explain", str(tmp_path / "out")]) == 0
+
+
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"params": 3}', "\udcff"])
 def test_explain_of_a_damaged_directory_is_refused(sweep: list[str], tmp_path: Path, content: str) -> None:
     assert main(sweep) == 0
     path = tmp_path / "out" / "best_params.json"
     path.write_bytes(content.encode("utf-8", "surrogateescape"))
-    assert main(["explain", str(tmp_path / "out")]) == 2
+    assert main(["explain", str(tmp_path / "out")]) == 7
 
 
 @pytest.mark.spark
