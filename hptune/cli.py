@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 import os
+import shlex
 import signal
 import sys
 import warnings
@@ -77,7 +79,7 @@ def _guarded(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int
     try:
         given = sys.argv[1:] if argv is None else list(argv)
         refuse_secrets(given, "the command line")
-        arguments = parser.parse_args(given)
+        arguments = parser.parse_args(given, argparse.Namespace(given=given))
         os.umask(0o077)  # whatever is written, by libraries too, is the owner's alone
         take_credentials()
         _log_as_asked(verbose=getattr(arguments, "verbose", False))
@@ -157,6 +159,8 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", choices=sorted(ENGINES), help="where fits run")
     parser.add_argument("--out", metavar="URI", help="where results go (default runs/<name>-<time>)")
     parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE")
+    parser.add_argument("--resume", action="store_true", help="go on with the sweep that --out holds")
+    parser.add_argument("--extend", action="store_true", help="with --resume: allow a wider search space")
     parser.add_argument("--overwrite", action="store_true", help="replace the sweep that --out holds")
     loudness = parser.add_mutually_exclusive_group()
     loudness.add_argument("-q", "--quiet", action="store_true", help="no progress")
@@ -170,9 +174,33 @@ def _sweep(arguments: argparse.Namespace) -> None:
         _config(arguments),
         arguments.cache or default_cache(),
         say,
-        overwrite=arguments.overwrite,
+        existing=commands.existing_sweep(
+            overwrite=arguments.overwrite, resume=arguments.resume, extend=arguments.extend
+        ),
+        again=functools.partial(_resuming, arguments.given),
         quiet=arguments.quiet,
     )
+
+
+def _resuming(given: Sequence[str], out: str) -> str:
+    """The command that goes on with the sweep which the arguments `given` started."""
+    words = [word for word in given if len(word) < _SHORTEST_OVERWRITE or not "--overwrite".startswith(word)]
+    if not any(word == "--out" or word.startswith("--out=") for word in words):
+        words += ["--out", out]
+    if "--resume" not in words:
+        words.append("--resume")
+    return shlex.join([*_program(), *words])
+
+
+_SHORTEST_OVERWRITE = len("--ov")  # argparse takes it for the whole word
+
+
+def _program() -> list[str]:
+    """What was typed before the arguments."""
+    if not sys.argv[0].endswith(".py") or sys.argv[0].endswith("cli.py"):
+        return ["hptune"]
+    start = ["spark-submit", "..."] if "PYSPARK_GATEWAY_PORT" in os.environ else ["python"]
+    return [*start, sys.argv[0]]  # the dots are what only Spark knows
 
 
 def _add_fetch(parser: argparse.ArgumentParser) -> None:

@@ -76,7 +76,7 @@ def test_outputs_go_to_a_container_and_are_what_a_directory_gets(
     for name in ("sweeping_results.txt", "predictions.csv", "model.ubj", "best_params.json"):
         assert (tmp_path / "fetched" / name).read_bytes() == (tmp_path / "local" / name).read_bytes()
     lines = (tmp_path / "fetched" / "journal.jsonl").read_text().splitlines()
-    assert [json.loads(line)["record"] for line in lines] == ["header"] + ["outcome"] * 8
+    assert [json.loads(line)["record"] for line in lines] == ["header"] + ["outcome"] * 8 + ["finished"]
     again = hptune("sweep", "--config", config, "--data", sample, "--out", out)
     assert again.returncode == 2 and "holds a sweep already" in again.stderr
     assert not list((tmp_path / "cache" / "hptune" / "staging").glob("*/*"))
