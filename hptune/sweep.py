@@ -22,6 +22,7 @@ from hptune.fitters import (
     evaluate,
     fit_alone,
     model_bytes,
+    nothing_kept,
     stopping_early,
     warn_of_capped_threads,
 )
@@ -192,7 +193,11 @@ def _outcomes(
     for observer in observers:
         observer.on_start(plan)
     try:
-        with _journal(sweep, out) as journal, closing(engine.run(plan.tasks, work, description)) as stream:
+        with (
+            nothing_kept(),
+            _journal(sweep, out) as journal,
+            closing(engine.run(plan.tasks, work, description)) as stream,
+        ):
             for outcome in stream:
                 if journal is not None:
                     journal.append([(None, outcome)])
