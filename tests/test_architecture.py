@@ -46,7 +46,7 @@ HOUSE = [
     ["config", "sweep"],
     ["formats"],
     ["build", "finished", "remote"],
-    ["explain"],
+    ["explain", "status"],
     ["commands"],
     ["__main__", "api", "cli", "search"],
 ]
