@@ -179,8 +179,10 @@ def status(arguments: argparse.Namespace, say: Say) -> None:
     from rich.console import Console
 
     from hptune.status import show_status
+    from hptune.summary import terminal_width
 
-    show_status(Path(arguments.path.removeprefix("file://")), Console(), watch=arguments.watch)
+    console = Console(width=terminal_width())
+    show_status(Path(arguments.path.removeprefix("file://")), console, watch=arguments.watch)
 
 
 def _early_engine(config: SweepConfig, stack: ExitStack, say: Say) -> tuple[Engine | None, float]:

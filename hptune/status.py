@@ -232,8 +232,10 @@ def _causes(outcomes: Sequence[Outcome]) -> Counter[str]:
 
 def _one(status: SweepStatus) -> RenderableType:
     parts: list[RenderableType] = [_text(line) for line in _lines(status)]
-    if status.table is not None:
+    if status.table is not None and status.table[f"mean_test_{status.metric}"].notna().any():
         parts += [Text(), best_candidates(status.table, status.metric, status.shown_metric)]
+    elif status.table is not None:
+        parts.append(Text("no candidate has a score on all its folds yet"))
     return Group(*parts)
 
 
@@ -258,8 +260,9 @@ def _lines(status: SweepStatus) -> Iterator[str]:
 def _history(found: Sequence[SweepStatus]) -> Table:
     """One line a sweep, the oldest first."""
     grid = Table(box=box.SIMPLE_HEAD)
-    for name in ("directory", "state", "fold scores", "best", "metric", "begun", "in fits"):
-        grid.add_column(name, justify="right" if name in ("fold scores", "best", "in fits") else "left")
+    for name in ("directory", "state", "fold scores", "best", "begun", "in fits", "metric"):
+        numeric = name in ("fold scores", "best", "in fits")
+        grid.add_column(name, justify="right" if numeric else "left", no_wrap=name not in ("state", "metric"))
     for status in sorted(found, key=lambda status: (status.started, status.path)):
         grid.add_row(*map(_text, _row(status)))
     return grid
@@ -274,9 +277,9 @@ def _row(status: SweepStatus) -> tuple[str, ...]:
         status.state,
         f"{status.done:,}/{status.total:,}",
         "" if best is None or pd.isna(best) else f"{best:.5f}",
-        status.shown_metric,
         _clock(status.started),
         duration(status.seconds),
+        status.shown_metric,
     )
 
 

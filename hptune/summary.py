@@ -29,6 +29,7 @@ __all__ = [
     "ranking",
     "savings",
     "stopped_lines",
+    "terminal_width",
 ]
 
 _SHOWN_ROWS = 10
@@ -124,7 +125,7 @@ def ranking(result: SweepResult) -> str:
     """The best candidates as a text for people."""
     text_file = io.StringIO()
     best = best_candidates(result.table, result.metric, result.shown_metric, more="in results.csv")
-    Console(file=text_file, width=_terminal_width()).print(best)
+    Console(file=text_file, width=terminal_width()).print(best)
     return "\n".join(line.rstrip() for line in text_file.getvalue().strip("\n").splitlines()) + "\n"
 
 
@@ -207,5 +208,6 @@ def _differs(column: pd.Series) -> bool:
     return bool(column.astype(str).nunique() > 1)
 
 
-def _terminal_width() -> int:
+def terminal_width() -> int:
+    """Columns for tables; 120 where nobody looks."""
     return max(80, shutil.get_terminal_size((120, 24)).columns)

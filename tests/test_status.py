@@ -65,7 +65,15 @@ def test_a_stopped_and_an_interrupted_sweep(tmp_path: Path) -> None:
     status = read_status(tmp_path)
     assert (status.state, status.detail) == ("stopped early", "the deadline of 20 s has passed")
     assert status.done == 5 and not status.goes_on
+    assert "no candidate has a score on all its folds yet" in shown(tmp_path)
+    run(ladders(), Recorded(), out=tmp_path, resume=True)
+    with pytest.raises(KeyboardInterrupt):
+        run(wider(max_depth=[1, 2, 3]), Recorded(1), out=tmp_path, resume=True, extend=True)
     assert "partial" in shown(tmp_path) and "not run" in shown(tmp_path)
+
+
+def test_a_record_that_was_cut_off_is_normal(tmp_path: Path) -> None:
+    cut_off(ladders(), tmp_path, 5)
     journal = tmp_path / "journal.jsonl"
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join(lines[:-1])[:-7])
