@@ -36,8 +36,11 @@ def test_a_cut_record_is_fitted_again_and_no_other(
     home: Home, ref: Table, seed: int, figures: Figures
 ) -> None:
     kept = finished(home).out
-    whole = (kept / "journal.jsonl").read_bytes()
-    last = len(whole) - whole[:-1].rindex(b"\n") - 1
+    before = journal_outcomes(kept)
+    lines = (kept / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    assert b'"record":"finished"' in lines.pop()  # a sweep that was killed has no such record
+    assert b'"record":"outcome"' in lines[-1]
+    whole, last = b"".join(lines), len(lines[-1])
     offsets = range(seed + 1, last + 1, PERIOD)
     figures[TRIES] = len(offsets)
     for offset in offsets:
@@ -49,6 +52,8 @@ def test_a_cut_record_is_fitted_again_and_no_other(
         assert done.table.sha256 == ref.sha256
         outcomes = journal_outcomes(out)
         assert len({(o["candidate"], o["fold"]) for o in outcomes}) == len(outcomes) == FITS
+        again = outcomes[-1]["work_time"] != before[-1]["work_time"]
+        assert outcomes[:-1] == before[:-1] and again  # that one was fitted anew, no other
         shutil.rmtree(out)
 
 
