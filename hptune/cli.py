@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 import os
-import signal
+import shlex
 import sys
 import warnings
 from collections.abc import Sequence
@@ -16,7 +17,9 @@ from hptune import __version__, commands
 from hptune.commands import say as _say
 from hptune.config import SHORT_KEYS, SweepConfig, load_config, parse_config, with_values
 from hptune.engine import BY_NAME as ENGINES
+from hptune.engine import under_spark_submit
 from hptune.errors import ConfigurationError, HptuneError
+from hptune.interrupts import Stopped, stoppable
 from hptune.storage import default_cache, refuse_secrets, take_credentials, texts_of
 
 __all__ = ["main", "sweep_main"]
@@ -70,25 +73,24 @@ class _Parser(argparse.ArgumentParser):
 
 def _guarded(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     """The command's exit code; an error is one line on standard error."""
-    before = signal.signal(signal.SIGTERM, _stop)
     shown = warnings.showwarning
     warnings.showwarning = lambda message, *_: _say(f"warning: {message}")
     warnings.filterwarnings("ignore", "Scoring failed", UserWarning)  # the table says it, with the cause
     try:
         given = sys.argv[1:] if argv is None else list(argv)
         refuse_secrets(given, "the command line")
-        arguments = parser.parse_args(given)
+        arguments = parser.parse_args(given, argparse.Namespace(given=given))
         os.umask(0o077)  # whatever is written, by libraries too, is the owner's alone
         take_credentials()
         _log_as_asked(verbose=getattr(arguments, "verbose", False))
-        arguments.run(arguments)
+        with stoppable(with_parent=under_spark_submit()):
+            arguments.run(arguments)
     except HptuneError as error:
         _tell(str(error))
         return error.exit_code
-    except _Terminated:
-        return 128 + signal.SIGTERM
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
+    except Stopped as stopped:
+        _say(f"stopped early: {stopped.reason}")
+        return stopped.exit_code
     except (
         Exception
     ) as error:  # a defect of ours: still one line, and the traceback where --verbose asks for it
@@ -98,7 +100,6 @@ def _guarded(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int
         )
         return 1
     finally:
-        signal.signal(signal.SIGTERM, before)
         warnings.showwarning = shown
     return 0
 
@@ -115,15 +116,7 @@ def _log_as_asked(*, verbose: bool) -> None:
 def _tell(error: str) -> None:
     """One line, however many the error has, and nothing in it that could steer a terminal."""
     line = " ".join("".join(sign if sign.isprintable() else " " for sign in error).split())
-    print(f"hptune: error: {line}", file=sys.stderr)
-
-
-class _Terminated(BaseException):
-    """SIGTERM: everything that is open is closed on the way out."""
-
-
-def _stop(number: int, frame: object) -> None:
-    raise _Terminated
+    _say(f"error: {line}")
 
 
 def _add_sample(parser: argparse.ArgumentParser) -> None:
@@ -157,6 +150,8 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", choices=sorted(ENGINES), help="where fits run")
     parser.add_argument("--out", metavar="URI", help="where results go (default runs/<name>-<time>)")
     parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE")
+    parser.add_argument("--resume", action="store_true", help="go on with the sweep that --out holds")
+    parser.add_argument("--extend", action="store_true", help="with --resume: allow a wider search space")
     parser.add_argument("--overwrite", action="store_true", help="replace the sweep that --out holds")
     loudness = parser.add_mutually_exclusive_group()
     loudness.add_argument("-q", "--quiet", action="store_true", help="no progress")
@@ -170,9 +165,33 @@ def _sweep(arguments: argparse.Namespace) -> None:
         _config(arguments),
         arguments.cache or default_cache(),
         say,
-        overwrite=arguments.overwrite,
+        existing=commands.existing_sweep(
+            overwrite=arguments.overwrite, resume=arguments.resume, extend=arguments.extend
+        ),
+        again=functools.partial(_resuming, arguments.given),
         quiet=arguments.quiet,
     )
+
+
+def _resuming(given: Sequence[str], out: str) -> str:
+    """The command that goes on with the sweep which the arguments `given` started."""
+    words = [word for word in given if len(word) < _SHORTEST_OVERWRITE or not "--overwrite".startswith(word)]
+    if not any(word == "--out" or word.startswith("--out=") for word in words):
+        words += ["--out", out]
+    if "--resume" not in words:
+        words.append("--resume")
+    return shlex.join([*_program(), *words])
+
+
+_SHORTEST_OVERWRITE = len("--ov")  # argparse takes it for the whole word
+
+
+def _program() -> list[str]:
+    """What was typed before the arguments."""
+    if not sys.argv[0].endswith(".py") or sys.argv[0].endswith("cli.py"):
+        return ["hptune"]
+    start = ["spark-submit", "..."] if "PYSPARK_GATEWAY_PORT" in os.environ else ["python"]
+    return [*start, sys.argv[0]]  # the dots are what only Spark knows
 
 
 def _add_fetch(parser: argparse.ArgumentParser) -> None:

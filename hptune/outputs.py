@@ -19,6 +19,7 @@ import yaml
 from hptune.errors import ConfigurationError, OutputError
 from hptune.fitters import SavedModel
 from hptune.matrix import FeatureMatrix
+from hptune.records import Existing
 from hptune.results import sweeping_results, to_csv, to_parquet
 from hptune.storage import clear_scratch, write_atomically
 
@@ -28,9 +29,11 @@ __all__ = [
     "RESULTS",
     "SWEEP",
     "WINNER",
+    "WINNER_FILES",
     "Winner",
     "check_output",
     "clear_output",
+    "clear_winner",
     "held_files",
     "log_to",
     "plain_json",
@@ -61,10 +64,11 @@ OUTPUT_FILES = (
     "learning_curve.csv",
     LOG,
 )
+WINNER_FILES = OUTPUT_FILES[OUTPUT_FILES.index(WINNER) : -1]
 
 
-def check_output(held: Collection[str], shown: str, *, overwrite: bool, resume: bool = False) -> None:
-    """Refuse a place that holds a sweep, unless it may be replaced or can be gone on with.
+def check_output(held: Collection[str], shown: str, existing: Existing) -> None:
+    """Refuse a place that holds a sweep, unless it may be replaced or can be resumed.
 
     Parameters
     ----------
@@ -72,15 +76,17 @@ def check_output(held: Collection[str], shown: str, *, overwrite: bool, resume: 
         Names of our files that are there; `held_files` finds them in a directory.
     shown : str
         What the user calls the place.
+    existing : {"refused", "replaced", "resumed", "extended"}
+        What becomes of a sweep that is there.
 
     Raises
     ------
     ConfigurationError
         It holds a sweep already, or one that cannot be resumed.
     """
-    if not held or overwrite:
+    if not held or existing == "replaced":
         return
-    if not resume:
+    if existing == "refused":
         raise ConfigurationError(
             f"{shown} holds a sweep already", "add --resume, --overwrite or choose another --out"
         )
@@ -106,6 +112,31 @@ def clear_output(out: Path) -> None:
         raise _cannot_use(out, error) from error
 
 
+def clear_winner(out: Path, winner: Winner | None = None) -> None:
+    """Remove the files of a winner that is one no longer; those of the same `winner` stay.
+
+    Raises
+    ------
+    OutputError
+        One of them cannot be removed.
+    """
+    try:
+        if winner is not None and _is_held(out, winner):
+            return
+        for name in WINNER_FILES:
+            (out / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise _cannot_use(out, error) from error
+
+
+def _is_held(out: Path, winner: Winner) -> bool:
+    try:
+        held = read_winner(out)
+    except OutputError:
+        return False
+    return held.params == plain_json(winner.params) and held.metric == winner.metric
+
+
 def held_files(out: Path) -> list[str]:
     """Names of our files in `out`; a link counts by itself, wherever it points to: nothing is written through it."""
     return [name for name in OUTPUT_FILES if os.path.lexists(out / name)]
@@ -127,10 +158,11 @@ def write_sweep(out: Path, config: Mapping[str, Any]) -> None:
 def write_results(
     out: Path, table: pd.DataFrame, results: Mapping[str, Any], metric: str, shown: str
 ) -> None:
-    """``results.csv``, ``results.parquet`` and ``sweeping_results.txt``."""
+    """``results.csv``, ``results.parquet`` and ``sweeping_results.txt``; their statuses tell what was not run."""
+    statuses = table.sort_values("candidate")["status"].tolist()
     write_atomically(out / "results.csv", to_csv(table))
     write_atomically(out / RESULTS, to_parquet(table))
-    write_atomically(out / "sweeping_results.txt", sweeping_results(results, metric, shown))
+    write_atomically(out / "sweeping_results.txt", sweeping_results(results, metric, shown, statuses))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ ROOT = Path(__file__).parents[1]
 
 # From the ground up. Imports run strictly downward, never along a floor. A new module gets its place here.
 HOUSE = [
-    ["errors", "interrupts", "memory", "records"],
+    ["errors", "memory", "records"],
+    ["interrupts"],
     [
         "_joblib_compat",
         "_sklearn_compat",
@@ -39,9 +40,10 @@ HOUSE = [
         "splits",
         "tables",
     ],
-    ["plan"],
-    ["engine"],
+    ["identity", "plan"],
+    ["engine", "resume"],
     ["observers", "outputs", "report", "summary", "trials"],
+    ["sessions"],
     ["config", "sweep"],
     ["formats"],
     ["build", "finished", "remote"],
