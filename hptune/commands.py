@@ -7,6 +7,7 @@ an address or a key is told before.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -28,7 +29,17 @@ if TYPE_CHECKING:
     from hptune.summary import SweepResult
     from hptune.sweep import Sweep
 
-__all__ = ["existing_sweep", "explain", "features", "fetch_files", "sample", "say", "sweep", "upload_files"]
+__all__ = [
+    "existing_sweep",
+    "explain",
+    "features",
+    "fetch_files",
+    "sample",
+    "say",
+    "status",
+    "sweep",
+    "upload_files",
+]
 
 Say = Callable[[str], None]
 
@@ -86,6 +97,8 @@ def sweep(
     resume = existing in ("resumed", "extended")
     if resume and config.out is None:
         raise ConfigurationError("--resume without the directory of a sweep", "name it with --out")
+    # Waiting OpenMP threads must not spin: other programs want the cores too. Read when the library loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with ExitStack() as stack, ExitStack() as outputs:
         engine, seconds = _early_engine(config, stack, say)
         opener = hadoop_opener(config.spark)
@@ -159,6 +172,21 @@ def explain(arguments: argparse.Namespace, say: Say) -> None:
 
     places = {"cache": arguments.cache, "hadoop": hadoop_opener({})}
     print(explained(arguments.out, engine=arguments.engine, say=say, **places))
+
+
+def status(arguments: argparse.Namespace, say: Say) -> None:
+    """``hptune status``: what a directory holds."""
+    if is_remote(arguments.path):
+        raise ConfigurationError(
+            f"status reads directories, not {arguments.path}", "fetch it first: hptune fetch URI DIR"
+        )
+    from rich.console import Console
+
+    from hptune.status import show_status
+    from hptune.summary import terminal_width
+
+    console = Console(width=terminal_width())
+    show_status(Path(arguments.path.removeprefix("file://")), console, watch=arguments.watch)
 
 
 def _early_engine(config: SweepConfig, stack: ExitStack, say: Say) -> tuple[Engine | None, float]:
