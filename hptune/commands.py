@@ -109,7 +109,7 @@ def sweep(
             output_directory(out, existing=existing, cache=cache, say=say, hadoop=opener)
         )
         from hptune.build import build_sweep
-        from hptune.outputs import clear_output
+        from hptune.outputs import clear_output, write_rejects
         from hptune.summary import closing_lines
         from hptune.sweep import agenda
 
@@ -122,6 +122,8 @@ def sweep(
             engine, seconds = _started(config, stack)
         if not resume:
             clear_output(directory)
+        if built.rejects is not None:
+            write_rejects(directory, built.rejects)
         started = time.monotonic()
         engine = engine or SerialEngine()  # for which nothing is left
         result = _carried_out(_Run(built, todo, engine, directory, out), again=again, quiet=quiet, show=show)

@@ -69,8 +69,10 @@ def data_section(value: Any) -> DataConfig:
     check_keys("data.", given, [f.name for f in dataclasses.fields(DataConfig)])
     if not given.get("path"):
         raise ConfigurationError("key 'data.path' is missing", _HOW_TO_GIVE["data"])
-    if given.get("strict", True) is not True:
-        raise ConfigurationError("data.strict: false is not supported yet", "take it out")
+    if not isinstance(given.get("strict", True), bool):
+        raise ConfigurationError(
+            f"data.strict must be true or false but is {given['strict']!r}", "correct it"
+        )
     _check_choices(given)
     features = given.get("features", "all")
     fixed = {
