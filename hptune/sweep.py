@@ -20,6 +20,7 @@ from hptune.fitters import (
     evaluate,
     fit_alone,
     model_bytes,
+    nothing_kept,
     stopping_early,
     warn_of_capped_threads,
 )
@@ -255,7 +256,7 @@ def _fit(
         observer.on_start(agenda.plan)
         observer.on_resume(agenda.reused)
     try:
-        with closing(_stream(sweep, agenda, engine)) as stream:
+        with nothing_kept(), closing(_stream(sweep, agenda, engine)) as stream:
             for outcome in stream:
                 with undisturbed():
                     if journal is not None:

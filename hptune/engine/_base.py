@@ -15,7 +15,7 @@ from hptune.records import ERROR_BYTES, FitTask, Outcome, Status, clipped
 
 __all__ = ["CRASHED", "Engine", "Work", "failed", "guarded", "original_exception", "under_spark_submit"]
 
-CRASHED = "the fit ended its worker process each time it was tried: out of memory, a segfault or an exit"
+CRASHED = "the fit ended its worker process each time it was tried, and the executor with it"
 
 _EXCEPTION_BYTES = 16 << 10  # of a pickled exception; a class from a notebook travels by value
 
