@@ -92,7 +92,7 @@ def sweep(
     the output directory's name. `say` gets what is being done, `show` what was found.
     """
     from hptune.formats import check_data
-    from hptune.remote import local_inputs, output_directory
+    from hptune.remote import claimed_output, local_inputs, prepared_output
 
     resume = existing in ("resumed", "extended")
     if resume and config.out is None:
@@ -102,12 +102,11 @@ def sweep(
     with ExitStack() as stack, ExitStack() as outputs:
         engine, seconds = _early_engine(config, stack, say)
         opener = hadoop_opener(config.spark)
+        out = config.out or f"runs/{config.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+        directory = stack.enter_context(claimed_output(out, cache=cache, hadoop=opener))
         local = stack.enter_context(local_inputs(config, cache=cache, say=say, hadoop=opener))
         check_data(local.data)
-        out = config.out or f"runs/{config.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-        directory = outputs.enter_context(
-            output_directory(out, existing=existing, cache=cache, say=say, hadoop=opener)
-        )
+        outputs.enter_context(prepared_output(directory, out, existing=existing, say=say, hadoop=opener))
         from hptune.build import build_sweep
         from hptune.outputs import clear_output, write_rejects
         from hptune.summary import closing_lines
