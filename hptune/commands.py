@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 
 from hptune.config import SweepConfig
 from hptune.engine import BY_NAME as ENGINES
-from hptune.engine import Engine, hadoop_opener
+from hptune.engine import Engine, FitLimits, hadoop_opener
 from hptune.errors import ConfigurationError, InputDataError
-from hptune.observers import duration, progress_observer, transfer_progress
+from hptune.interrupts import deadline
+from hptune.observers import FailureLimit, Observer, duration, progress_observer, transfer_progress
 from hptune.storage import Store, default_cache, fetch, is_remote, open_store, upload
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def sweep(
     from hptune.formats import check_data
     from hptune.remote import local_inputs, output_directory
 
-    with ExitStack() as stack, ExitStack() as outputs:
+    with deadline(config.limits.timeout), ExitStack() as stack, ExitStack() as outputs:
         engine, seconds = _early_engine(config, stack, say)
         opener = hadoop_opener(config.spark)
         local = stack.enter_context(local_inputs(config, cache=cache, say=say, hadoop=opener))
@@ -94,7 +95,8 @@ def sweep(
             engine, seconds = _started(config, stack)
         clear_output(directory)
         started = time.monotonic()
-        result, closing_text = _run_and_report(built, engine, directory, out, quiet=quiet, show=show)
+        observers = _observers(config, built, quiet=quiet)
+        result, closing_text = _run_and_report(built, engine, directory, out, observers, show=show)
         outputs.close()  # what cannot be sent to a remote place is told before anybody reads that it is there
         show(closing_text)
         show(f"engine started in {duration(seconds)}, sweep took {duration(time.monotonic() - started)}")
@@ -141,18 +143,24 @@ def _early_engine(config: SweepConfig, stack: ExitStack, say: Say) -> tuple[Engi
 
 def _started(config: SweepConfig, stack: ExitStack) -> tuple[Engine, float]:
     start = time.monotonic()
-    engine = stack.enter_context(closing(ENGINES[config.engine](config.spark, config.name)))
+    limits = FitLimits(config.limits.max_concurrent_trials, config.limits.trial_timeout)
+    engine = stack.enter_context(closing(ENGINES[config.engine](config.spark, config.name, limits)))
     return engine, time.monotonic() - start
 
 
+def _observers(config: SweepConfig, built: Sweep, *, quiet: bool) -> list[Observer]:
+    observers: list[Observer] = [] if quiet else [progress_observer(built.ranking_metric)]
+    most = config.limits.max_failed_trials
+    return observers if most is None else [*observers, FailureLimit(most)]
+
+
 def _run_and_report(
-    built: Sweep, engine: Engine, directory: Path, out: str, *, quiet: bool, show: Say
+    built: Sweep, engine: Engine, directory: Path, out: str, observers: list[Observer], *, show: Say
 ) -> tuple[SweepResult, str]:
     """The result, whose best candidates are shown, and the lines that close the report."""
     from hptune.summary import closing_lines, ranking
     from hptune.sweep import run
 
-    observers = [] if quiet else [progress_observer(built.ranking_metric)]
     result = run(built, engine, out=directory, observers=observers)
     show(ranking(result))
     return result, closing_lines(result, engine, out=out)
