@@ -28,6 +28,7 @@ __all__ = [
     "routed_params",
     "safe_split",
     "score",
+    "scorer_content",
     "warning_filters",
     "with_warning_filters",
 ]
@@ -183,3 +184,15 @@ def reads_predictions_only(scorer: Any) -> bool:
     if type(scorer) is scorers._MultimetricScorer:
         return all(reads_predictions_only(single) for single in scorer._scorers.values())
     return type(scorer) in (scorers._Scorer, scorers._PassthroughScorer)
+
+
+def scorer_content(scorer: Any) -> Any:
+    """What makes a scorer what it is, in values that can be compared; a callable that is not scikit-learn's as it is.
+
+    Scorers have no public attributes, and their texts name functions without the modules.
+    """
+    if type(scorer) is scorers._MultimetricScorer:
+        return {name: scorer_content(single) for name, single in scorer._scorers.items()}
+    if type(scorer) is scorers._Scorer:
+        return [scorer._score_func, scorer._sign, dict(scorer._kwargs), scorer._response_method]
+    return "score" if type(scorer) is scorers._PassthroughScorer else scorer

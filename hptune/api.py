@@ -20,6 +20,8 @@ def run_sweep(
     config: Mapping[str, Any] | str | Path,
     *,
     overwrite: bool = False,
+    resume: bool = False,
+    extend: bool = False,
     cache: str | Path | None = None,
     verbose: bool = False,
     **overrides: Any,
@@ -36,6 +38,10 @@ def run_sweep(
         A sweep file's keys, or its path.
     overwrite : bool, default False
         Replace the sweep that ``out`` holds.
+    resume : bool, default False
+        Go on with the sweep that ``out`` holds: what is finished is not fitted again.
+    extend : bool, default False
+        With `resume`, allow a wider search space than the one in ``out``.
     cache : str or Path, optional
         Where feature matrices and copies of remote files are kept; ``~/.cache/hptune`` where it is not given.
     verbose : bool, default False
@@ -77,7 +83,8 @@ def run_sweep(
         parse_config(raw),
         default_cache() if cache is None else Path(cache),
         commands.say if verbose else _unsaid,
-        overwrite=overwrite,
+        existing=commands.existing_sweep(overwrite=overwrite, resume=resume, extend=extend),
+        again=_resuming,
         quiet=not verbose,
         show=print if verbose else _unsaid,
     )
@@ -129,6 +136,10 @@ def load(out: str | Path, *, cache: str | Path | None = None) -> SweepResult:
     hadoop = hadoop_opener({})
     with finished_files(place, cache=kept, say=_unsaid, hadoop=hadoop) as directory:
         return read_result(directory, out=place, cache=kept, say=_unsaid, hadoop=hadoop)
+
+
+def _resuming(out: str) -> str:
+    return f"run_sweep(..., out={out!r}, resume=True)"
 
 
 def _unsaid(line: str) -> None:

@@ -1,10 +1,12 @@
-"""The command line: ``hptune sample | features | sweep | explain | fetch | upload``."""
+"""The command line: ``hptune sample | features | sweep | explain | status | fetch | upload``."""
 
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Sequence
@@ -51,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add_fetch(verbs.add_parser("fetch", help="bring files here, verified"))
     _add_upload(verbs.add_parser("upload", help="send a directory's files to storage"))
     _add_explain(verbs.add_parser("explain", help="importances and learning curve of a sweep's winner"))
+    _add_status(verbs.add_parser("status", help="what a directory holds, finished or not"))
     return _guarded(parser, argv)
 
 
@@ -77,7 +80,7 @@ def _guarded(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int
     try:
         given = sys.argv[1:] if argv is None else list(argv)
         refuse_secrets(given, "the command line")
-        arguments = parser.parse_args(given)
+        arguments = parser.parse_args(given, argparse.Namespace(given=given))
         os.umask(0o077)  # whatever is written, by libraries too, is the owner's alone
         take_credentials()
         _log_as_asked(verbose=getattr(arguments, "verbose", False))
@@ -151,6 +154,8 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trial-timeout", metavar="T", help="give up a fit that takes longer")
     parser.add_argument("--max-failures", type=int, metavar="N", help="stop after so many failed candidates")
     parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE")
+    parser.add_argument("--resume", action="store_true", help="go on with the sweep that --out holds")
+    parser.add_argument("--extend", action="store_true", help="with --resume: allow a wider search space")
     parser.add_argument("--overwrite", action="store_true", help="replace the sweep that --out holds")
     loudness = parser.add_mutually_exclusive_group()
     loudness.add_argument("-q", "--quiet", action="store_true", help="no progress")
@@ -164,9 +169,33 @@ def _sweep(arguments: argparse.Namespace) -> None:
         _config(arguments),
         arguments.cache or default_cache(),
         say,
-        overwrite=arguments.overwrite,
+        existing=commands.existing_sweep(
+            overwrite=arguments.overwrite, resume=arguments.resume, extend=arguments.extend
+        ),
+        again=functools.partial(_resuming, arguments.given),
         quiet=arguments.quiet,
     )
+
+
+def _resuming(given: Sequence[str], out: str) -> str:
+    """The command that goes on with the sweep which the arguments `given` started."""
+    words = [word for word in given if len(word) < _SHORTEST_OVERWRITE or not "--overwrite".startswith(word)]
+    if not any(word == "--out" or word.startswith("--out=") for word in words):
+        words += ["--out", out]
+    if "--resume" not in words:
+        words.append("--resume")
+    return shlex.join([*_program(), *words])
+
+
+_SHORTEST_OVERWRITE = len("--ov")  # argparse takes it for the whole word
+
+
+def _program() -> list[str]:
+    """What was typed before the arguments."""
+    if not sys.argv[0].endswith(".py") or sys.argv[0].endswith("cli.py"):
+        return ["hptune"]
+    start = ["spark-submit", "..."] if "PYSPARK_GATEWAY_PORT" in os.environ else ["python"]
+    return [*start, sys.argv[0]]  # the dots are what only Spark knows
 
 
 def _add_fetch(parser: argparse.ArgumentParser) -> None:
@@ -186,6 +215,13 @@ def _add_upload(parser: argparse.ArgumentParser) -> None:
 def _add_cache(parser: argparse.ArgumentParser) -> None:
     help_text = "where matrices and copies of remote files are kept (default ~/.cache/hptune)"
     parser.add_argument("--cache", type=Path, default=None, metavar="DIR", help=help_text)
+
+
+def _add_status(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", metavar="PATH", help="the --out of a sweep, or a directory of sweeps")
+    parser.add_argument("--watch", action="store_true", help="look again until nothing runs any more")
+    _add_verbose(parser)
+    parser.set_defaults(run=lambda given: commands.status(given, _say))
 
 
 def _add_verbose(parser: argparse.ArgumentParser) -> None:

@@ -7,27 +7,40 @@ an address or a key is told before.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hptune.config import SweepConfig
 from hptune.engine import BY_NAME as ENGINES
-from hptune.engine import Engine, FitLimits, hadoop_opener
-from hptune.errors import ConfigurationError, InputDataError
+from hptune.engine import Engine, FitLimits, SerialEngine, hadoop_opener
+from hptune.errors import AllTrialsFailedError, ConfigurationError, InputDataError
 from hptune.interrupts import deadline
-from hptune.observers import FailureLimit, Observer, duration, progress_observer, transfer_progress
+from hptune.observers import FailureLimit, Observer, Tally, duration, progress_observer, transfer_progress
+from hptune.records import Existing
 from hptune.storage import Store, default_cache, fetch, is_remote, open_store, upload
 
 if TYPE_CHECKING:
+    from hptune.resume import Agenda
     from hptune.summary import SweepResult
     from hptune.sweep import Sweep
 
-__all__ = ["explain", "features", "fetch_files", "sample", "say", "sweep", "upload_files"]
+__all__ = [
+    "existing_sweep",
+    "explain",
+    "features",
+    "fetch_files",
+    "sample",
+    "say",
+    "status",
+    "sweep",
+    "upload_files",
+]
 
 Say = Callable[[str], None]
 
@@ -65,15 +78,28 @@ def say(line: str) -> None:
 
 
 def sweep(
-    config: SweepConfig, cache: Path, say: Say, *, overwrite: bool, quiet: bool, show: Say = print
+    config: SweepConfig,
+    cache: Path,
+    say: Say,
+    *,
+    existing: Existing,
+    again: Callable[[str], str],
+    quiet: bool,
+    show: Say = print,
 ) -> SweepResult:
     """``hptune sweep``: inputs brought here, everything checked, then the engine, then the fits.
 
-    `say` gets what is being done, `show` what was found.
+    Of a sweep that `config.out` holds becomes what `existing` says. `again` makes the command that resumes, from
+    the output directory's name. `say` gets what is being done, `show` what was found.
     """
     from hptune.formats import check_data
     from hptune.remote import local_inputs, output_directory
 
+    resume = existing in ("resumed", "extended")
+    if resume and config.out is None:
+        raise ConfigurationError("--resume without the directory of a sweep", "name it with --out")
+    # Waiting OpenMP threads must not spin: other programs want the cores too. Read when the library loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with deadline(config.limits.timeout), ExitStack() as stack, ExitStack() as outputs:
         engine, seconds = _early_engine(config, stack, say)
         opener = hadoop_opener(config.spark)
@@ -81,26 +107,48 @@ def sweep(
         check_data(local.data)
         out = config.out or f"runs/{config.name}-{time.strftime('%Y%m%d-%H%M%S')}"
         directory = outputs.enter_context(
-            output_directory(config, out, overwrite=overwrite, cache=cache, say=say, hadoop=opener)
+            output_directory(out, existing=existing, cache=cache, say=say, hadoop=opener)
         )
         from hptune.build import build_sweep
         from hptune.outputs import clear_output
+        from hptune.summary import closing_lines
+        from hptune.sweep import agenda
 
         built = replace(build_sweep(local, cache=cache, progress=say), config=config.to_mapping())
-        say(
-            f"{built.train.shape[0]} rows x {built.train.shape[1]} columns, {len(built.candidates)} candidates"
-            f" x {len(built.folds)} folds; starting the {config.engine} engine"
-        )
-        if engine is None:
+        todo = agenda(built, directory, resume=resume, extend=existing == "extended", shown=out)
+        for notice in todo.notices:
+            say(f"note: {notice}")
+        say(_work_ahead(built, todo, config.engine))
+        if engine is None and todo.tasks:
             engine, seconds = _started(config, stack)
-        clear_output(directory)
+        if not resume:
+            clear_output(directory)
         started = time.monotonic()
-        observers = _observers(config, built, quiet=quiet)
-        result, closing_text = _run_and_report(built, engine, directory, out, observers, show=show)
+        engine = engine or SerialEngine()  # for which nothing is left
+        run = _Run(built, todo, engine, directory, out, config.limits.max_failed_trials)
+        result = _carried_out(run, again=again, quiet=quiet, show=show)
+        closing_text = closing_lines(result, engine, out=out)
         outputs.close()  # what cannot be sent to a remote place is told before anybody reads that it is there
         show(closing_text)
         show(f"engine started in {duration(seconds)}, sweep took {duration(time.monotonic() - started)}")
     return replace(result, out=out, load_model=None) if is_remote(out) else result
+
+
+def existing_sweep(*, overwrite: bool, resume: bool, extend: bool) -> Existing:
+    """What becomes of a sweep that the output directory holds already.
+
+    Raises
+    ------
+    ConfigurationError
+        The options contradict each other.
+    """
+    if extend and not resume:
+        raise ConfigurationError("--extend goes with --resume", "add --resume")
+    if resume and overwrite:
+        raise ConfigurationError("--resume keeps what --overwrite removes", "give one of them")
+    if resume:
+        return "extended" if extend else "resumed"
+    return "replaced" if overwrite else "refused"
 
 
 def fetch_files(arguments: argparse.Namespace, say: Say) -> None:
@@ -110,7 +158,7 @@ def fetch_files(arguments: argparse.Namespace, say: Say) -> None:
     if not files:
         raise InputDataError(f"{store.uri} holds no files", "check container and prefix")
     with transfer_progress(say) as progress:
-        fetched = fetch(store, arguments.directory, files, progress=progress.update)
+        fetched = fetch(store, arguments.directory, files, progress=progress.update, say=say)
     say(f"{len(fetched.names)} files in {arguments.directory} verified, {fetched.bytes:,} bytes fetched")
 
 
@@ -126,6 +174,21 @@ def explain(arguments: argparse.Namespace, say: Say) -> None:
 
     places = {"cache": arguments.cache, "hadoop": hadoop_opener({})}
     print(explained(arguments.out, engine=arguments.engine, say=say, **places))
+
+
+def status(arguments: argparse.Namespace, say: Say) -> None:
+    """``hptune status``: what a directory holds."""
+    if is_remote(arguments.path):
+        raise ConfigurationError(
+            f"status reads directories, not {arguments.path}", "fetch it first: hptune fetch URI DIR"
+        )
+    from rich.console import Console
+
+    from hptune.status import show_status
+    from hptune.summary import terminal_width
+
+    console = Console(width=terminal_width())
+    show_status(Path(arguments.path.removeprefix("file://")), console, watch=arguments.watch)
 
 
 def _early_engine(config: SweepConfig, stack: ExitStack, say: Say) -> tuple[Engine | None, float]:
@@ -148,22 +211,46 @@ def _started(config: SweepConfig, stack: ExitStack) -> tuple[Engine, float]:
     return engine, time.monotonic() - start
 
 
-def _observers(config: SweepConfig, built: Sweep, *, quiet: bool) -> list[Observer]:
-    observers: list[Observer] = [] if quiet else [progress_observer(built.ranking_metric)]
-    most = config.limits.max_failed_trials
-    return observers if most is None else [*observers, FailureLimit(most)]
+def _work_ahead(built: Sweep, todo: Agenda, engine: str) -> str:
+    size = f"{built.train.shape[0]} rows x {built.train.shape[1]} columns"
+    cells = f"{todo.plan.n_candidates} candidates x {todo.plan.n_folds} folds"
+    if not todo.tasks:
+        return f"{size}, {cells}: nothing is left to fit"
+    done = f", {len(todo.reused)} of {todo.plan.n_cells} fold scores done" if todo.reused else ""
+    return f"{size}, {cells}{done}; starting the {engine} engine"
 
 
-def _run_and_report(
-    built: Sweep, engine: Engine, directory: Path, out: str, observers: list[Observer], *, show: Say
-) -> tuple[SweepResult, str]:
-    """The result, whose best candidates are shown, and the lines that close the report."""
-    from hptune.summary import closing_lines, ranking
-    from hptune.sweep import run
+class _Run(NamedTuple):
+    """A sweep, what is left to do of it, and where."""
 
-    result = run(built, engine, out=directory, observers=observers)
+    sweep: Sweep
+    agenda: Agenda
+    engine: Engine
+    directory: Path
+    out: str
+    max_failed: int | None
+
+
+def _carried_out(run: _Run, *, again: Callable[[str], str], quiet: bool, show: Say) -> SweepResult:
+    """The result, whose best candidates are shown; of a sweep that is stopped, how to go on with it."""
+    from hptune.summary import ranking, stopped_lines
+    from hptune.sweep import carry_out
+
+    tally = Tally()
+    observers: list[Observer] = [tally] if quiet else [tally, progress_observer(run.sweep.ranking_metric)]
+    if run.max_failed is not None:
+        observers.append(FailureLimit(run.max_failed))
+    try:
+        result = carry_out(run.sweep, run.agenda, run.engine, out=run.directory, observers=observers)
+    except AllTrialsFailedError:
+        raise
+    except BaseException:
+        if tally.total:
+            with suppress(BrokenPipeError):
+                show(stopped_lines(tally.done, tally.total, run.out, again(run.out)))
+        raise
     show(ranking(result))
-    return result, closing_lines(result, engine, out=out)
+    return result
 
 
 def _opened(uri: str) -> Store:

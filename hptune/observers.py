@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
@@ -34,6 +34,7 @@ __all__ = [
     "Observer",
     "ProgressBar",
     "ProgressLines",
+    "Tally",
     "TransferBar",
     "TransferLines",
     "progress_observer",
@@ -47,11 +48,36 @@ class Observer:
     def on_start(self, plan: Plan) -> None:
         """Before the first fit."""
 
+    def on_resume(self, outcomes: Sequence[Outcome]) -> None:
+        """After `on_start`, with what earlier sessions of the sweep finished; nothing in a first one."""
+
     def on_outcome(self, outcome: Outcome) -> None:
         """After an outcome is on disk."""
 
     def on_finish(self) -> None:
         """After the last outcome, or when the sweep stops early."""
+
+
+class Tally(Observer):
+    """How many fold scores there are, of how many.
+
+    Attributes
+    ----------
+    done, total : int
+        Both 0 before the sweep starts.
+    """
+
+    done = 0
+    total = 0
+
+    def on_start(self, plan: Plan) -> None:
+        self.total = plan.n_cells
+
+    def on_resume(self, outcomes: Sequence[Outcome]) -> None:
+        self.done += len(outcomes)
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        self.done += 1
 
 
 @dataclass(frozen=True)
@@ -75,8 +101,12 @@ class _Tracker:
     def __init__(self, plan: Plan, metric: str) -> None:
         self._metric = metric
         self._folds = plan.n_folds
-        self._cost = {task.id: task.cost / len(task.rungs) for task in plan.tasks}
-        self._total_cost = sum(task.cost for task in plan.tasks)
+        self._cost = {
+            (rung.candidate, task.fold): task.cost / len(task.rungs)
+            for task in plan.tasks
+            for rung in task.rungs
+        }
+        self._cost_left = sum(task.cost for task in plan.tasks)
         self._total = plan.n_cells
         self._scores: dict[int, list[float]] = defaultdict(list)
         self._done = 0
@@ -85,20 +115,30 @@ class _Tracker:
         self._start = time.monotonic()
 
     def see(self, outcome: Outcome) -> _State:
+        self._count(outcome)
+        self._done_cost += self._cost[outcome.candidate, outcome.fold]
+        return self._state()
+
+    def see_earlier(self, outcomes: Sequence[Outcome]) -> _State:
+        """Outcomes of earlier sessions tell nothing of this one's pace."""
+        for outcome in outcomes:
+            self._count(outcome)
+        return self._state()
+
+    def _count(self, outcome: Outcome) -> None:
         self._done += 1
-        self._done_cost += self._cost[outcome.fit_id]
+        self._cost_left -= self._cost[outcome.candidate, outcome.fold]
         scores = self._scores[outcome.candidate]
         scores.append(outcome.test_scores.get(self._metric, np.nan))
         mean = float(np.mean(scores))
         if len(scores) == self._folds and np.isfinite(mean) and (self._best is None or mean > self._best):
             self._best = mean
-        return _State(self._done, self._total, self._best, self._seconds_left())
 
-    def _seconds_left(self) -> float | None:
-        if not self._done_cost:
-            return None
-        elapsed = time.monotonic() - self._start
-        return elapsed * (self._total_cost - self._done_cost) / self._done_cost
+    def _state(self) -> _State:
+        left = None
+        if self._done_cost:
+            left = (time.monotonic() - self._start) * max(0.0, self._cost_left) / self._done_cost
+        return _State(self._done, self._total, self._best, left)
 
 
 class FailureLimit(Observer):
@@ -148,6 +188,11 @@ class ProgressBar(Observer):
         self._task = self._bar.add_task("fits", total=plan.n_cells, state="starting")
         self._bar.start()
 
+    def on_resume(self, outcomes: Sequence[Outcome]) -> None:
+        if outcomes:
+            state = self._tracker.see_earlier(outcomes)
+            self._bar.update(self._task, completed=state.done, state=state.text())
+
     def on_outcome(self, outcome: Outcome) -> None:
         self._bar.update(self._task, advance=1, state=self._tracker.see(outcome).text())
 
@@ -176,6 +221,11 @@ class ProgressLines(Observer):
 
     def on_start(self, plan: Plan) -> None:
         self._tracker = _Tracker(plan, self._metric)
+
+    def on_resume(self, outcomes: Sequence[Outcome]) -> None:
+        if outcomes:
+            state = self._tracker.see_earlier(outcomes)
+            print(f"{state.done}/{state.total} fits were done, {state.text()}", file=self._stream, flush=True)
 
     def on_outcome(self, outcome: Outcome) -> None:
         state = self._tracker.see(outcome)

@@ -7,7 +7,8 @@ import json
 import logging
 import math
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -19,6 +20,7 @@ import yaml
 from hptune.errors import ConfigurationError, OutputError
 from hptune.fitters import SavedModel
 from hptune.matrix import FeatureMatrix
+from hptune.records import Existing
 from hptune.results import sweeping_results, to_csv, to_parquet
 from hptune.storage import clear_scratch, write_atomically
 
@@ -28,11 +30,13 @@ __all__ = [
     "RESULTS",
     "SWEEP",
     "WINNER",
+    "WINNER_FILES",
     "Winner",
     "check_output",
     "clear_output",
+    "clear_winner",
     "held_files",
-    "log_to",
+    "logged",
     "plain_json",
     "read_winner",
     "write_model",
@@ -41,6 +45,8 @@ __all__ = [
     "write_sweep",
     "write_winner",
 ]
+
+_log = logging.getLogger(__name__)
 
 JOURNAL = "journal.jsonl"
 LOG = "hptune.log"
@@ -61,10 +67,11 @@ OUTPUT_FILES = (
     "learning_curve.csv",
     LOG,
 )
+WINNER_FILES = OUTPUT_FILES[OUTPUT_FILES.index(WINNER) : -1]
 
 
-def check_output(held: Collection[str], shown: str, *, overwrite: bool, resume: bool = False) -> None:
-    """Refuse a place that holds a sweep, unless it may be replaced or can be gone on with.
+def check_output(held: Collection[str], shown: str, existing: Existing) -> None:
+    """Refuse a place that holds a sweep, unless it may be replaced or can be resumed.
 
     Parameters
     ----------
@@ -72,15 +79,17 @@ def check_output(held: Collection[str], shown: str, *, overwrite: bool, resume: 
         Names of our files that are there; `held_files` finds them in a directory.
     shown : str
         What the user calls the place.
+    existing : {"refused", "replaced", "resumed", "extended"}
+        What becomes of a sweep that is there.
 
     Raises
     ------
     ConfigurationError
         It holds a sweep already, or one that cannot be resumed.
     """
-    if not held or overwrite:
+    if not held or existing == "replaced":
         return
-    if not resume:
+    if existing == "refused":
         raise ConfigurationError(
             f"{shown} holds a sweep already", "add --resume, --overwrite or choose another --out"
         )
@@ -106,6 +115,31 @@ def clear_output(out: Path) -> None:
         raise _cannot_use(out, error) from error
 
 
+def clear_winner(out: Path, winner: Winner | None = None) -> None:
+    """Remove the files of a winner that is one no longer; those of the same `winner` stay.
+
+    Raises
+    ------
+    OutputError
+        One of them cannot be removed.
+    """
+    try:
+        if winner is not None and _is_held(out, winner):
+            return
+        for name in WINNER_FILES:
+            (out / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise _cannot_use(out, error) from error
+
+
+def _is_held(out: Path, winner: Winner) -> bool:
+    try:
+        held = read_winner(out)
+    except OutputError:
+        return False
+    return held.params == plain_json(winner.params) and held.metric == winner.metric
+
+
 def held_files(out: Path) -> list[str]:
     """Names of our files in `out`; a link counts by itself, wherever it points to: nothing is written through it."""
     return [name for name in OUTPUT_FILES if os.path.lexists(out / name)]
@@ -127,10 +161,11 @@ def write_sweep(out: Path, config: Mapping[str, Any]) -> None:
 def write_results(
     out: Path, table: pd.DataFrame, results: Mapping[str, Any], metric: str, shown: str
 ) -> None:
-    """``results.csv``, ``results.parquet`` and ``sweeping_results.txt``."""
+    """``results.csv``, ``results.parquet`` and ``sweeping_results.txt``; their statuses tell what was not run."""
+    statuses = table.sort_values("candidate")["status"].tolist()
     write_atomically(out / "results.csv", to_csv(table))
     write_atomically(out / RESULTS, to_parquet(table))
-    write_atomically(out / "sweeping_results.txt", sweeping_results(results, metric, shown))
+    write_atomically(out / "sweeping_results.txt", sweeping_results(results, metric, shown, statuses))
 
 
 @dataclass(frozen=True)
@@ -221,24 +256,50 @@ def write_predictions(
     write_atomically(out / "predictions.csv", to_csv(table))
 
 
+@contextmanager
+def logged(out: Path | None) -> Iterator[None]:
+    """While open, all that hptune logs goes to ``hptune.log`` in `out`, and what ends it with its traceback.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+    """
+    if out is None:
+        yield
+        return
+    logger = logging.getLogger("hptune")
+    handler = _log_file(out)
+    logger.addHandler(handler)
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    except BaseException:
+        _log.exception("the sweep ended early")
+        raise
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+
+
 class _FileHandler(logging.StreamHandler[TextIO]):
     """Closes its file, which only the owner may read and which no link stands for."""
 
     def close(self) -> None:
-        self.stream.close()
+        with suppress(OSError):  # what it still holds, on a full disk
+            self.stream.close()
         super().close()
 
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """A full disk is told by whoever writes what counts, not with a traceback for each line."""
 
-def log_to(out: Path) -> logging.Handler:
-    """Send everything that hptune logs, tracebacks included, to ``hptune.log``."""
+
+def _log_file(out: Path) -> logging.Handler:
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
         handler = _FileHandler(os.fdopen(os.open(out / LOG, flags, 0o600), "a", encoding="utf-8"))
     except OSError as error:
         raise _cannot_use(out, error) from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logger = logging.getLogger("hptune")
-    logger.addHandler(handler)
-    if logger.level == logging.NOTSET:
-        logger.setLevel(logging.INFO)
     return handler

@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, TypeAlias
 
-__all__ = ["ERROR_BYTES", "EarlyStopping", "FitTask", "Outcome", "Rung", "Status", "clipped"]
+__all__ = ["ERROR_BYTES", "EarlyStopping", "Existing", "FitTask", "Outcome", "Rung", "Status", "clipped"]
+
+Existing: TypeAlias = Literal["refused", "replaced", "resumed", "extended"]
+"""What becomes of a sweep that the output directory holds already."""
 
 Status: TypeAlias = Literal["ok", "failed", "crashed", "timeout"]
 
@@ -74,10 +77,15 @@ class FitTask:
 
     def alone(self, rung: Rung) -> FitTask:
         """The same fit for one rung only."""
-        if self.rung_parameter is None:
+        return self.of_rungs((rung,))
+
+    def of_rungs(self, rungs: tuple[Rung, ...]) -> FitTask:
+        """The same fit for some of its rungs, shortest first: no longer than the longest of them."""
+        if self.rung_parameter is None or rungs == self.rungs:
             return self
-        params = {**self.params, self.rung_parameter: rung.rounds}
-        return replace(self, params=params, rungs=(rung,))
+        longest, was = rungs[-1].rounds or 1, self.rungs[-1].rounds or 1
+        params = {**self.params, self.rung_parameter: rungs[-1].rounds}
+        return replace(self, params=params, rungs=rungs, cost=self.cost * longest / was)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import shlex
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,6 +21,7 @@ from hptune.errors import ConfigurationError, InputDataError, StorageError
 from hptune.features import raw_file_names
 from hptune.locks import held
 from hptune.observers import duration, transfer_progress
+from hptune.records import Existing
 from hptune.storage import (
     MIRROR_SECONDS,
     Mirror,
@@ -27,6 +30,7 @@ from hptune.storage import (
     RemoteFile,
     Store,
     cached_copies,
+    fetch,
     is_remote,
     needs_hadoop,
     open_store,
@@ -35,7 +39,6 @@ from hptune.storage import (
 __all__ = ["hadoop_uris", "local_copies", "local_inputs", "output_directory"]
 
 _INPUTS = ("path", "test")
-_TABLES = (".csv", ".csv.gz", ".csv.zip", ".parquet", ".libsvm", ".svm", ".npz")
 _LAST_WORDS = Patience(first=1, silence=2, total=3)
 
 Say = Callable[[str], None]
@@ -105,14 +108,16 @@ def local_copies(
 
 @contextmanager
 def output_directory(
-    config: SweepConfig, out: str, *, overwrite: bool, cache: Path, say: Say, hadoop: Opener | None = None
+    out: str, *, existing: Existing, cache: Path, say: Say, hadoop: Opener | None = None
 ) -> Iterator[Path]:
     """The prepared local directory for the outputs; where `out` is remote they are mirrored there from it.
+
+    A remote sweep that is to be resumed is brought here first. `existing` is as in `check_output`.
 
     Raises
     ------
     ConfigurationError
-        It holds a sweep already.
+        It holds a sweep already, or one that cannot be resumed.
     OutputInUseError
         Another process writes to it; for a remote place, another one on this machine.
     StorageError
@@ -123,21 +128,26 @@ def output_directory(
         with held(directory, out):
             from hptune.outputs import check_output, held_files
 
-            check_output(held_files(directory), out, overwrite=overwrite)
+            check_output(held_files(directory), out, existing)
             yield directory
         return
     store = open_store(out, hadoop=hadoop)
-    there = {file.name for file in store.files()}
+    there = store.files()
     from hptune.outputs import OUTPUT_FILES, check_output, clear_output
 
-    ours = sorted(there & set(OUTPUT_FILES))
-    check_output(ours, out, overwrite=overwrite)
+    ours = [file for file in there if file.name in OUTPUT_FILES]
+    names = sorted(file.name for file in ours)
+    check_output(names, out, existing)
     store.check_writable()
     staging = cache / "staging" / hashlib.sha256(store.uri.encode()).hexdigest()[:32]
     with held(staging, out):
-        _refuse_unsent(staging, out, overwrite=overwrite)
-        clear_output(staging)
-        mirror = Mirror(staging, store, OUTPUT_FILES, replaced=ours, interval=MIRROR_SECONDS)
+        if existing in ("resumed", "extended"):
+            mirror = Mirror(staging, store, OUTPUT_FILES, interval=MIRROR_SECONDS)
+            mirror.adopt(_brought_back(store, ours, staging, say))
+        else:
+            _refuse_unsent(staging, out, overwrite=existing == "replaced")
+            clear_output(staging)
+            mirror = Mirror(staging, store, OUTPUT_FILES, replaced=names, interval=MIRROR_SECONDS)
         say(f"outputs are mirrored to {store.uri} every {duration(MIRROR_SECONDS)} and at the end")
         yield from _mirrored(mirror, staging, say)
 
@@ -149,8 +159,40 @@ def _refuse_unsent(staging: Path, out: str, *, overwrite: bool) -> None:
     if not overwrite and held_files(staging):
         raise ConfigurationError(
             f"{staging} holds a sweep for {out} that was not sent",
-            f"{shlex.join(['hptune', 'upload', str(staging), out])}, or add --overwrite",
+            f"{shlex.join(['hptune', 'upload', str(staging), out])}, or add --resume or --overwrite",
         )
+
+
+def _brought_back(store: Store, there: Sequence[RemoteFile], staging: Path, say: Say) -> list[str]:
+    """Fetch the place's files; returns the names of those that are now here as they are there.
+
+    A journal that goes on here where the place's ends is kept: a driver was killed before it could send the rest.
+    """
+    from hptune.outputs import JOURNAL, clear_output
+
+    names = [file.name for file in there]
+    with tempfile.TemporaryDirectory(prefix="fetched-", dir=staging.parent) as scratch:
+        fetched = Path(scratch)
+        if there:
+            fetch(store, fetched, there)
+        if _goes_on(staging / JOURNAL, fetched / JOURNAL):
+            say(f"{staging / JOURNAL} holds fits that {store.uri} does not have yet")
+            os.replace(staging / JOURNAL, fetched / JOURNAL)
+            names = [name for name in names if name != JOURNAL]
+        clear_output(staging)
+        for name in {*names, JOURNAL}:
+            if (fetched / name).exists():
+                os.replace(fetched / name, staging / name)
+    return names
+
+
+def _goes_on(here: Path, there: Path) -> bool:
+    """Whether a local journal begins with all of another one and has more."""
+    if here.is_symlink() or not here.is_file():
+        return False
+    mine = here.read_bytes()
+    theirs = there.read_bytes() if there.exists() else b""
+    return len(mine) > len(theirs) and mine.startswith(theirs)
 
 
 def _mirrored(mirror: Mirror, staging: Path, say: Say) -> Iterator[Path]:
@@ -198,12 +240,12 @@ def _wanted(store: Store, format: str) -> list[RemoteFile]:
 
 
 def _names(store: Store, names: Sequence[str], format: str) -> set[str]:
+    """Of a table that is named itself that one, else the raw files."""
     if len(names) == 1 and store.uri.endswith(f"/{names[0]}"):
         return set(names)
-    raw = raw_file_names(names, store.uri, required=format == "talkingdata")
-    if raw:
-        return set(raw_file_names(names, store.uri, required=True))
-    tables = {name for name in names if name.endswith(_TABLES)}
-    if not tables:
-        raw_file_names(names, store.uri, required=True)
-    return tables
+    table = f"name a table itself, such as {store.uri}/{names[0]}"
+    if format not in ("auto", "talkingdata"):
+        raise InputDataError(f"{store.uri} is no {format} file", table)
+    if not raw_file_names(names, store.uri, required=False):
+        raise InputDataError(f"{store.uri} holds no raw files", table)
+    return set(raw_file_names(names, store.uri, required=True))

@@ -16,19 +16,25 @@ from hptune._sklearn_compat import cv_results
 from hptune.records import Outcome
 
 __all__ = [
+    "UNFINISHED",
     "Cells",
     "best_index",
     "best_rounds",
     "collect_cells",
+    "commonest_cause",
     "cv_table",
     "cv_table_again",
+    "error_line",
     "ranked_table",
     "sweeping_results",
     "to_csv",
     "to_parquet",
 ]
 
-Cells: TypeAlias = list[list[Outcome]]
+Cells: TypeAlias = list[list[Outcome | None]]
+"""``cells[candidate][fold]``; None where a sweep that was stopped has no outcome."""
+
+UNFINISHED = ("partial", "not run")  # statuses of a candidate whose fits were not all run
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _ERROR = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt|Warning)(:|$)")  # ends a traceback
@@ -36,21 +42,24 @@ _SPLIT_SCORE = re.compile(r"split\d+_test_")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet run a text cell
 
 
-def collect_cells(outcomes: Iterable[Outcome], n_candidates: int, n_folds: int) -> Cells:
+def collect_cells(
+    outcomes: Iterable[Outcome], n_candidates: int, n_folds: int, *, partial: bool = False
+) -> Cells:
     """Outcomes as ``cells[candidate][fold]``; the first outcome of a cell wins.
 
     Raises
     ------
     ValueError
-        A cell has no outcome.
+        A cell has no outcome, and the table is not a `partial` one.
     """
     cells: dict[tuple[int, int], Outcome] = {}
     for outcome in outcomes:
         cells.setdefault((outcome.candidate, outcome.fold), outcome)
-    absent = [(c, f) for c in range(n_candidates) for f in range(n_folds) if (c, f) not in cells]
-    if absent:
+    rows = [[cells.get((candidate, fold)) for fold in range(n_folds)] for candidate in range(n_candidates)]
+    absent = [(c, f) for c, row in enumerate(rows) for f, outcome in enumerate(row) if outcome is None]
+    if absent and not partial:
         raise ValueError(f"{len(absent)} cells have no outcome, the first is candidate, fold = {absent[0]}")
-    return [[cells[candidate, fold] for fold in range(n_folds)] for candidate in range(n_candidates)]
+    return rows
 
 
 def cv_table(
@@ -66,27 +75,25 @@ def cv_table(
     candidates : sequence of mapping
         In the table's order.
     cells : list of list of Outcome
-        ``cells[candidate][fold]``.
+        ``cells[candidate][fold]``. A candidate without one of its outcomes has no mean.
     metrics : sequence of str
         Scorer names; ``["score"]`` for a single metric.
     error_score : float, default nan
         The score of a failed fit.
     """
-    failed = {name: error_score for name in metrics}
-    flat = [
-        {
-            "test_scores": {**failed, **outcome.test_scores},
-            "fit_time": outcome.fit_time,
-            "score_time": outcome.score_time,
-        }
-        for row in cells
-        for outcome in row
-    ]
+    failed = dict.fromkeys(metrics, error_score)
+    not_run = {"test_scores": dict.fromkeys(metrics, np.nan), "fit_time": np.nan, "score_time": np.nan}
+    flat = [not_run if outcome is None else _scored(outcome, failed) for row in cells for outcome in row]
     with warnings.catch_warnings():
         # "One or more of the test scores are non-finite": the table's status column says which and why.
         warnings.simplefilter("ignore", UserWarning)
         results = cv_results(candidates, flat, len(cells[0]), return_train_score=False)
     return {**results, **_best_iterations(cells)}
+
+
+def _scored(outcome: Outcome, failed: Mapping[str, float]) -> dict[str, Any]:
+    scores = {**failed, **outcome.test_scores}
+    return {"test_scores": scores, "fit_time": outcome.fit_time, "score_time": outcome.score_time}
 
 
 def best_index(results: Mapping[str, Any], metric: str) -> int | None:
@@ -115,7 +122,7 @@ def best_rounds(results: Mapping[str, Any], index: int) -> dict[str, int | None]
 
 def _best_iterations(cells: Cells) -> dict[str, Any]:
     """A column for each fold and their mean; empty where no fit stopped early. A failed fit has no number."""
-    numbers = np.array([[outcome.best_iteration for outcome in row] for row in cells], dtype=float)
+    numbers = np.array([[each and each.best_iteration for each in row] for row in cells], dtype=float)
     if np.isnan(numbers).all():
         return {}
     columns = {f"split{fold}_best_iteration": column for fold, column in enumerate(numbers.T)}
@@ -126,20 +133,22 @@ def ranked_table(results: Mapping[str, Any], cells: Cells, metric: str) -> pd.Da
     """The table that people look at first, best candidate on top.
 
     The columns of ``cv_results_`` (parameters masked there are missing here), then ``status`` ("ok", what became
-    of the first fold that is not, or, for scores that are no finite number, "not finite"), ``error`` (the line
-    that names that fold's), ``fit_id`` (candidates with an equal one shared their fits), ``rounds_trained``,
-    ``prefix_fits`` and ``work_time``, whose sums over the table are the work really done.
+    of the first fold that is not, for scores that are no finite number "not finite", and where the sweep was
+    stopped "partial" or "not run"), ``error`` (the line that names that fold's), ``fit_id`` (candidates with an
+    equal one shared their fits), ``rounds_trained``, ``prefix_fits`` and ``work_time``, whose sums over the table
+    are the work really done.
     """
     table = pd.DataFrame({name: _plain(column) for name, column in results.items() if name != "params"})
     table.insert(0, "candidate", range(len(table)))
     table["params"] = [str(dict(params)) for params in results["params"]]
     finite = np.isfinite(np.asarray(results[f"mean_test_{metric}"], dtype=float))
     table["status"] = [_status(row, ok) for row, ok in zip(cells, finite, strict=True)]
-    table["error"] = [_error_line(row) for row in cells]
-    table["fit_id"] = [row[0].fit_id for row in cells]
-    table["rounds_trained"] = [sum(outcome.rounds_trained for outcome in row) for row in cells]
-    table["prefix_fits"] = [sum(outcome.prefix_fits for outcome in row) for row in cells]
-    table["work_time"] = [sum(outcome.work_time for outcome in row) for row in cells]
+    there = [[outcome for outcome in row if outcome is not None] for row in cells]
+    table["error"] = [error_line(row) for row in there]
+    table["fit_id"] = [row[0].fit_id if row else -1 for row in there]
+    table["rounds_trained"] = [sum(outcome.rounds_trained for outcome in row) for row in there]
+    table["prefix_fits"] = [sum(outcome.prefix_fits for outcome in row) for row in there]
+    table["work_time"] = [sum(outcome.work_time for outcome in row) for row in there]
     table[f"rank_test_{metric}"] = _ranks(results[f"mean_test_{metric}"])
     order = table.assign(finite=finite).sort_values(
         ["finite", f"rank_test_{metric}", "candidate"], ascending=[False, True, True]
@@ -202,15 +211,40 @@ class _Numbers(ast.NodeTransformer):
         return ast.Constant(float(node.id)) if node.id in ("nan", "inf") else node
 
 
-def sweeping_results(results: Mapping[str, Any], metric: str, shown: str) -> str:
+def commonest_cause(table: pd.DataFrame) -> str:
+    """Why a ranked table has no score, as far as its errors tell."""
+    causes = table["error"].dropna()
+    if causes.empty:
+        return "check the metric and the labels: every score is NaN or infinite"
+    return f"most often: {causes.mode().iloc[0]}"
+
+
+def sweeping_results(
+    results: Mapping[str, Any], metric: str, shown: str, statuses: Sequence[str] = ()
+) -> str:
     """The reference workload's ``sweeping_results.txt``: a line a candidate, in grid order, five decimals.
 
-    `metric` is the key in ``cv_results_``, `shown` the name that the first line gives it.
+    Parameters
+    ----------
+    results : mapping
+        ``cv_results_``.
+    metric, shown : str
+        The key in `results`, and the name that the first line gives it.
+    statuses : sequence of str
+        In grid order; a candidate whose fits were not all run says so.
+
+    Examples
+    --------
+    >>> results = {"mean_test_score": [np.nan], "std_test_score": [np.nan], "params": [{"alpha": 1}]}
+    >>> sweeping_results(results, "score", "r2", ["partial"])
+    "metric =  r2\\nmean: nan, std: nan, params: {'alpha': 1}, status: partial\\n"
     """
     lines = [f"metric =  {shown}"]
     columns = (results[f"mean_test_{metric}"], results[f"std_test_{metric}"], results["params"])
-    for mean, std, params in zip(*columns, strict=True):
-        lines.append(f"mean: {mean:.5f}, std: {std:.5f}, params: {params}")
+    for number, (mean, std, params) in enumerate(zip(*columns, strict=True)):
+        status = statuses[number] if statuses else "ok"
+        mark = f", status: {status}" if status in UNFINISHED else ""
+        lines.append(f"mean: {mean:.5f}, std: {std:.5f}, params: {params}{mark}")
     return "\n".join(lines) + "\n"
 
 
@@ -257,12 +291,18 @@ def _neutral(value: Any) -> Any:
     return "'" + value if is_formula else value
 
 
-def _status(row: Sequence[Outcome], finite: bool) -> str:
-    unfit = [outcome.status for outcome in row if outcome.status != "ok"]
-    return unfit[0] if unfit else "ok" if finite else "not finite"
+def _status(row: Sequence[Outcome | None], finite: bool) -> str:
+    there = [outcome for outcome in row if outcome is not None]
+    unfit = [outcome.status for outcome in there if outcome.status != "ok"]
+    if unfit:
+        return unfit[0]
+    if len(there) < len(row):
+        return "partial" if there else "not run"
+    return "ok" if finite else "not finite"
 
 
-def _error_line(row: Sequence[Outcome]) -> str | None:
+def error_line(row: Sequence[Outcome]) -> str | None:
+    """The line that names the error of the first outcome that has one; None where none has."""
     errors = [
         outcome.error.strip().splitlines() for outcome in row if outcome.error and outcome.error.strip()
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import io
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -21,7 +21,16 @@ from hptune.engine import Engine
 from hptune.plan import Plan
 from hptune.results import Cells
 
-__all__ = ["Savings", "SweepResult", "closing_lines", "ranking", "savings"]
+__all__ = [
+    "Savings",
+    "SweepResult",
+    "best_candidates",
+    "closing_lines",
+    "ranking",
+    "savings",
+    "stopped_lines",
+    "terminal_width",
+]
 
 _SHOWN_ROWS = 10
 
@@ -30,7 +39,8 @@ _SHOWN_ROWS = 10
 class Savings:
     """What sharing saved.
 
-    `seconds_asked` is what the fits would have taken one by one, `seconds_worked` what they took.
+    `seconds_asked` is what the fits would have taken one by one, `seconds_worked` what they took. `reused` fold
+    scores of all `cells` were in the journal of earlier sessions.
     """
 
     cells: int
@@ -39,6 +49,7 @@ class Savings:
     rounds_trained: int
     seconds_asked: float
     seconds_worked: float
+    reused: int = 0
 
     @property
     def factor(self) -> float:
@@ -96,9 +107,9 @@ class SweepResult:
         return f"<p>{html.escape(best)}</p>{shown.to_html(index=False, border=0)}{more}"
 
 
-def savings(plan: Plan, cells: Cells) -> Savings:
+def savings(plan: Plan, cells: Cells, *, reused: int = 0) -> Savings:
     """Compare the work that a plan's cells asked for with what was done."""
-    outcomes = [outcome for row in cells for outcome in row]
+    outcomes = [outcome for row in cells for outcome in row if outcome is not None]
     return Savings(
         cells=plan.n_cells,
         fits=len(plan.tasks),
@@ -106,22 +117,31 @@ def savings(plan: Plan, cells: Cells) -> Savings:
         rounds_trained=sum(outcome.rounds_trained for outcome in outcomes),
         seconds_asked=sum(outcome.fit_time + outcome.score_time for outcome in outcomes),
         seconds_worked=sum(outcome.work_time for outcome in outcomes),
+        reused=reused,
     )
 
 
 def ranking(result: SweepResult) -> str:
-    """The best candidates as a table for people: only the parameters that differ, scores to five decimals."""
-    shown = _shown(result.table, result.metric)
-    grid = Table(title=f"{result.shown_metric}, best first", title_justify="left", box=box.SIMPLE_HEAD)
+    """The best candidates as a text for people."""
+    text_file = io.StringIO()
+    best = best_candidates(result.table, result.metric, result.shown_metric, more="in results.csv")
+    Console(file=text_file, width=terminal_width()).print(best)
+    return "\n".join(line.rstrip() for line in text_file.getvalue().strip("\n").splitlines()) + "\n"
+
+
+def best_candidates(table: pd.DataFrame, metric: str, shown_metric: str, *, more: str = "") -> RenderableType:
+    """The best candidates for a terminal: only the parameters that differ, scores to five decimals.
+
+    `metric` is what the columns of `table` call it, `shown_metric` what people do; `more` says where the others are.
+    """
+    shown = _shown(table, metric)
+    grid = Table(title=f"{shown_metric}, best first", title_justify="left", box=box.SIMPLE_HEAD)
     for name in shown:
         grid.add_column(name, justify="left" if name == "status" else "right")
     for row in shown.itertuples(index=False):
         grid.add_row(*map(Text, row))
-    text_file = io.StringIO()
-    Console(file=text_file, width=_terminal_width()).print(grid)
-    left = len(result.table) - len(shown)
-    text = "\n".join(line.rstrip() for line in text_file.getvalue().strip("\n").splitlines())
-    return text + (f"\n  and {left} more in results.csv" if left else "") + "\n"
+    left = len(table) - len(shown)
+    return Group(grid, Text(f"  and {left} more {more}".rstrip())) if left else grid
 
 
 def closing_lines(result: SweepResult, engine: Engine, *, out: str | None = None) -> str:
@@ -132,9 +152,7 @@ def closing_lines(result: SweepResult, engine: Engine, *, out: str | None = None
     shown = out or str(result.out)
     lines = [f"best: {dict(result.best_params)}"]
     if result.savings is not None:
-        threads = engine.threads(result.savings.fits)
-        slots = f"{_many(engine.slots, 'slot')}, {_many(threads, 'thread')} a fit"
-        lines += [_shared(result.savings), f"engine {engine.name}: {slots}"]
+        lines += _work(result.savings, engine)
     if result.out is not None:
         lines.append(f"results in {shown}: results.csv has the whole table")
     if result.load_model is not None and "://" in shown:
@@ -142,6 +160,23 @@ def closing_lines(result: SweepResult, engine: Engine, *, out: str | None = None
     elif result.load_model is not None:
         lines.append(f"load the model: {result.load_model}")
     return "\n".join(lines)
+
+
+def stopped_lines(done: int, total: int, out: str, again: str) -> str:
+    """What a sweep that was stopped leaves, and the command that goes on with it."""
+    return (
+        f"stopped with {done:,} of {total:,} fold scores: {out} keeps them, and a table that is marked as partial\n"
+        f"go on with: {again}"
+    )
+
+
+def _work(saved: Savings, engine: Engine) -> Iterator[str]:
+    yield _shared(saved)
+    if saved.reused:
+        yield f"{saved.reused:,} of {saved.cells:,} fold scores were in the journal and not fitted again"
+    if saved.reused < saved.cells:
+        threads = engine.threads(saved.fits)
+        yield f"engine {engine.name}: {_many(engine.slots, 'slot')}, {_many(threads, 'thread')} a fit"
 
 
 def _shared(saved: Savings) -> str:
@@ -166,12 +201,13 @@ def _shown(table: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def _note(row: pd.Series) -> str:
-    return str(row["status"] if row["status"] == "ok" else f"{row['status']}: {row['error']}")
+    return str(row["status"] if pd.isna(row["error"]) else f"{row['status']}: {row['error']}")
 
 
 def _differs(column: pd.Series) -> bool:
     return bool(column.astype(str).nunique() > 1)
 
 
-def _terminal_width() -> int:
+def terminal_width() -> int:
+    """Columns for tables; 120 where nobody looks."""
     return max(80, shutil.get_terminal_size((120, 24)).columns)

@@ -1,4 +1,4 @@
-"""The loop: ask for a plan, run it, journal every outcome, reduce, refit."""
+"""The loop: plan what is missing, run it, journal every outcome, reduce, refit."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import functools
 import logging
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from hptune._sklearn_compat import routed_params
 from hptune.engine import Engine
@@ -22,16 +20,20 @@ from hptune.fitters import (
     evaluate,
     fit_alone,
     model_bytes,
+    nothing_kept,
     stopping_early,
     warn_of_capped_threads,
 )
-from hptune.journal import FORMAT, Journal
+from hptune.identity import Identity
+from hptune.interrupts import undisturbed
+from hptune.journal import Journal
 from hptune.matrix import FeatureMatrix
 from hptune.observers import Observer
 from hptune.outputs import (
     JOURNAL,
     Winner,
-    log_to,
+    clear_winner,
+    logged,
     plain_json,
     write_model,
     write_predictions,
@@ -39,12 +41,14 @@ from hptune.outputs import (
     write_sweep,
     write_winner,
 )
-from hptune.plan import Plan, make_plan
+from hptune.plan import make_plan
 from hptune.records import EarlyStopping, Outcome
-from hptune.results import best_index, best_rounds, collect_cells, cv_table, ranked_table
+from hptune.results import best_index, best_rounds, collect_cells, commonest_cause, cv_table, ranked_table
+from hptune.resume import Agenda, fresh_agenda, resumed_agenda
+from hptune.sessions import open_session
 from hptune.summary import SweepResult, savings
 
-__all__ = ["Sweep", "run"]
+__all__ = ["Sweep", "agenda", "carry_out", "run"]
 
 _log = logging.getLogger(__name__)
 
@@ -108,7 +112,13 @@ class Sweep:
 
 
 def run(
-    sweep: Sweep, engine: Engine, *, out: Path | None = None, observers: Sequence[Observer] = ()
+    sweep: Sweep,
+    engine: Engine,
+    *,
+    out: Path | None = None,
+    observers: Sequence[Observer] = (),
+    resume: bool = False,
+    extend: bool = False,
 ) -> SweepResult:
     """Run a sweep to its end.
 
@@ -122,13 +132,22 @@ def run(
         A prepared output directory.
     observers : sequence of Observer
         See every outcome once it is on disk.
+    resume : bool, default False
+        Go on with the sweep that `out` holds: what is finished is not fitted again.
+    extend : bool, default False
+        With `resume`, allow candidates that the sweep in `out` does not have.
 
     Raises
     ------
     AllTrialsFailedError
         No candidate got a finite score. The table is written all the same.
+    ConfigurationError
+        `out` holds another sweep than the one to be resumed.
     OutputError
-        An output file cannot be written.
+        An output file cannot be written, or the journal is damaged.
+    Stopped, KeyboardInterrupt
+        The sweep was stopped from outside. What is finished is in the journal, and in a table that is marked
+        as partial; so it is with every other error while fits run.
 
     Examples
     --------
@@ -143,17 +162,61 @@ def run(
     >>> run(sweep, SerialEngine()).best_params
     {'alpha': 0.1}
     """
+    todo = agenda(sweep, out, resume=resume, extend=extend)
+    return carry_out(sweep, todo, engine, out=out, observers=observers)
+
+
+def agenda(
+    sweep: Sweep, out: Path | None = None, *, resume: bool = False, extend: bool = False, shown: str = ""
+) -> Agenda:
+    """What is left to do of a sweep; nothing is written, and no engine is needed.
+
+    `shown` is what the user calls `out`, if that is not its path; the rest is as in `run`.
+    """
     plan = make_plan(_estimator(sweep), sweep.candidates, len(sweep.folds), _fit_params(sweep.train))
-    with _logged(out):
-        outcomes = list(_outcomes(sweep, plan, engine, out, observers))
-        cells = collect_cells(outcomes, plan.n_candidates, plan.n_folds)
+    identity = Identity(
+        train=sweep.train,
+        folds=sweep.folds,
+        estimator=sweep.estimator,
+        candidates=sweep.candidates,
+        scorer=sweep.scorer,
+        metrics=sweep.metrics,
+        early_stopping=sweep.early_stopping,
+        seed=sweep.config.get("seed"),
+    )
+    if out is None:
+        return Agenda(plan, identity, plan.tasks)
+    if not resume:
+        return fresh_agenda(plan, identity)
+    config = plain_json(sweep.config)
+    return resumed_agenda(plan, identity, out / JOURNAL, config, shown or str(out), extend=extend)
+
+
+def carry_out(
+    sweep: Sweep,
+    agenda: Agenda,
+    engine: Engine,
+    *,
+    out: Path | None = None,
+    observers: Sequence[Observer] = (),
+) -> SweepResult:
+    """Do what is left of a sweep, to its end: `run`, for those who have the agenda."""
+    outcomes = list(agenda.reused)
+    with logged(out), _journal(sweep, agenda, out) as journal:
+        try:
+            _fit(sweep, agenda, engine, journal, observers, outcomes)
+        except BaseException:
+            if out is not None:
+                _write_partial(sweep, agenda, out, outcomes)
+            raise
+        cells = collect_cells(outcomes, agenda.plan.n_candidates, agenda.plan.n_folds)
         results = cv_table(sweep.candidates, cells, sweep.metrics)
         table = ranked_table(results, cells, sweep.ranking_metric)
         if out is not None:
             write_results(out, table, results, sweep.ranking_metric, sweep.shown_metric)
         best = best_index(results, sweep.ranking_metric)
         if best is None:
-            raise AllTrialsFailedError("no candidate got a finite score", _commonest_cause(table))
+            raise AllTrialsFailedError("no candidate got a finite score", commonest_cause(table))
         winner = Winner(
             params=sweep.candidates[best],
             metric=sweep.shown_metric,
@@ -161,47 +224,64 @@ def run(
             refit_params=best_rounds(results, best),
         )
         if out is not None:
+            clear_winner(out, winner if sweep.refit else None)
             write_winner(out, winner)
         model = _refit(sweep, winner) if sweep.refit else None
-        return SweepResult(
-            table=table,
-            cv_results_=results,
-            metric=sweep.ranking_metric,
-            shown_metric=sweep.shown_metric,
-            best_index=best,
-            best_params=winner.params,
-            best_score=winner.mean_test_score,
-            open_model=functools.partial(_itself, model),
-            savings=savings(plan, cells),
-            out=out,
-            load_model=None if out is None or model is None else _write_model(sweep, out, winner, model),
-        )
-
-
-def _outcomes(
-    sweep: Sweep, plan: Plan, engine: Engine, out: Path | None, observers: Sequence[Observer]
-) -> Iterator[Outcome]:
-    """Every outcome, after it is on disk and the observers saw it."""
-    threads = engine.threads(len(plan.tasks))
-    warn_of_capped_threads(sweep.estimator, sweep.candidates, threads)
-    work = functools.partial(evaluate, _evaluation(sweep, threads))
-    description = (
-        f"hptune sweep {sweep.name}: {plan.n_candidates} candidates x {plan.n_folds} folds"
-        f" in {len(plan.tasks)} fits"
+        load = None if out is None or model is None else _write_model(sweep, out, winner, model)
+    return SweepResult(
+        table=table,
+        cv_results_=results,
+        metric=sweep.ranking_metric,
+        shown_metric=sweep.shown_metric,
+        best_index=best,
+        best_params=winner.params,
+        best_score=winner.mean_test_score,
+        open_model=functools.partial(_itself, model),
+        savings=savings(agenda.plan, cells, reused=len(agenda.reused)),
+        out=out,
+        load_model=load,
     )
+
+
+def _fit(
+    sweep: Sweep,
+    agenda: Agenda,
+    engine: Engine,
+    journal: Journal | None,
+    observers: Sequence[Observer],
+    outcomes: list[Outcome],
+) -> None:
+    """Add every missing outcome to `outcomes`, as soon as it is on disk; then the observers see it."""
     for observer in observers:
-        observer.on_start(plan)
+        observer.on_start(agenda.plan)
+        observer.on_resume(agenda.reused)
     try:
-        with _journal(sweep, out) as journal, closing(engine.run(plan.tasks, work, description)) as stream:
+        with nothing_kept(), closing(_stream(sweep, agenda, engine)) as stream:
             for outcome in stream:
-                if journal is not None:
-                    journal.append([(None, outcome)])
+                with undisturbed():
+                    if journal is not None:
+                        key = agenda.identity.key(outcome.candidate, outcome.fold)
+                        journal.append([(key, outcome)])
+                    outcomes.append(outcome)
                 for observer in observers:
                     observer.on_outcome(outcome)
-                yield outcome
     finally:
         for observer in observers:
             observer.on_finish()
+
+
+def _stream(sweep: Sweep, agenda: Agenda, engine: Engine) -> Generator[Outcome, None, None]:
+    if not agenda.tasks:
+        return
+    threads = engine.threads(len(agenda.tasks))
+    warn_of_capped_threads(sweep.estimator, sweep.candidates, threads)
+    work = functools.partial(evaluate, _evaluation(sweep, threads))
+    description = (
+        f"hptune sweep {sweep.name}: {agenda.plan.n_candidates} candidates x {agenda.plan.n_folds} folds"
+        f" in {len(agenda.tasks)} fits"
+    )
+    with closing(engine.run(agenda.tasks, work, description)) as outcomes:
+        yield from outcomes
 
 
 def _evaluation(sweep: Sweep, threads: int) -> Evaluation:
@@ -233,36 +313,38 @@ def _fit_params(train: FeatureMatrix) -> dict[str, Any]:
 
 
 @contextmanager
-def _journal(sweep: Sweep, out: Path | None) -> Iterator[Journal | None]:
+def _journal(sweep: Sweep, agenda: Agenda, out: Path | None) -> Iterator[Journal | None]:
     if out is None:
         yield None
         return
-    write_sweep(out, sweep.config)
-    header = {
-        "record": "header",
-        "format": FORMAT,
+    about = {
         "name": sweep.name,
-        "matrix": sweep.train.fingerprint,
+        "metrics": list(sweep.metrics),
+        "ranking_metric": sweep.ranking_metric,
+        "shown_metric": sweep.shown_metric,
         "config": plain_json(sweep.config),
     }
-    with Journal(out / JOURNAL, header) as journal:
+    for notice in agenda.notices:
+        _log.info("%s", notice)
+    with open_session(out, agenda, about) as journal:
+        write_sweep(out, sweep.config)
+        if agenda.tasks and agenda.kept is not None:  # what was written of a finished sweep is so no longer
+            _write_partial(sweep, agenda, out, agenda.reused)
         yield journal
 
 
-@contextmanager
-def _logged(out: Path | None) -> Iterator[None]:
-    if out is None:
-        yield
-        return
-    handler = log_to(out)
+def _write_partial(sweep: Sweep, agenda: Agenda, out: Path, outcomes: Iterable[Outcome]) -> None:
+    """The table so far. It is written beside another error, or again in the end: its own errors are only logged."""
+    plan = agenda.plan
+    cells = collect_cells(outcomes, plan.n_candidates, plan.n_folds, partial=True)
+    results = cv_table(sweep.candidates, cells, sweep.metrics)
+    table = ranked_table(results, cells, sweep.ranking_metric)
     try:
-        yield
-    except BaseException:
-        _log.exception("the sweep ended early")
-        raise
-    finally:
-        logging.getLogger("hptune").removeHandler(handler)
-        handler.close()
+        with undisturbed():
+            write_results(out, table, results, sweep.ranking_metric, sweep.shown_metric)
+            clear_winner(out)
+    except Exception:
+        _log.exception("the partial results were not written")
 
 
 def _refit(sweep: Sweep, winner: Winner) -> Any:
@@ -286,10 +368,3 @@ def _write_model(sweep: Sweep, out: Path, winner: Winner, model: Any) -> str:
     if sweep.test is not None:
         write_predictions(out, model, sweep.test, train.classes, sweep.id_name)
     return saved.how_to_load.format(path=out / saved.name)
-
-
-def _commonest_cause(table: pd.DataFrame) -> str:
-    causes = table["error"].dropna()
-    if causes.empty:
-        return "check the metric and the labels: every score is NaN or infinite"
-    return f"most often: {causes.mode().iloc[0]}"

@@ -91,7 +91,7 @@ def assert_whole(out: Path, work: Path) -> None:
     assert best["metric"] == "neg_log_loss" and best["mean_test_score"] == table["mean_test_score"][0]
     assert best["params"].keys() == SPACE.keys()
     records = [json.loads(line) for line in (out / "journal.jsonl").read_text().splitlines()]
-    assert [record["record"] for record in records] == ["header"] + ["outcome"] * 8
+    assert [record["record"] for record in records] == ["header"] + ["outcome"] * 8 + ["finished"]
     assert_sweeping_results(out, table)
     assert_predictions(out, work)
     assert all((path.stat().st_mode & 0o077) == 0 for path in (out, *out.iterdir()))

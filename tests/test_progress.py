@@ -12,7 +12,7 @@ from rich.console import Console
 from xgboost import XGBClassifier
 
 from hptune.engine import ProcessesEngine, SerialEngine
-from hptune.observers import ProgressBar, ProgressLines
+from hptune.observers import Observer, ProgressBar, ProgressLines
 from hptune.plan import Plan
 from hptune.records import FitTask, Outcome, Rung
 from hptune.summary import closing_lines, ranking
@@ -66,7 +66,7 @@ def test_a_bar_ends_full() -> None:
 def test_an_observer_sees_every_outcome_and_the_end_even_of_a_sweep_that_breaks() -> None:
     seen: list[Any] = []
 
-    class Watching:
+    class Watching(Observer):
         def on_start(self, plan: Plan) -> None:
             seen.append("start")
 
@@ -80,7 +80,7 @@ def test_an_observer_sees_every_outcome_and_the_end_even_of_a_sweep_that_breaks(
 
     case = Case(XGBClassifier(), {"n_estimators": [1]}, *classes_table(60), cv=3)
     with pytest.raises(KeyboardInterrupt):
-        run(sweep_of(case), SerialEngine(), observers=[Watching()])  # type: ignore[list-item]
+        run(sweep_of(case), SerialEngine(), observers=[Watching()])
     assert seen == ["start", 0, 1, "finish"]
 
 

@@ -8,7 +8,7 @@ import shlex
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -78,6 +78,8 @@ def upload(
 class Mirror:
     """Sends what changes in a directory to a place, at intervals and once at the end.
 
+    What was sent, and is in the directory no longer, is removed there.
+
     Parameters
     ----------
     directory : Path
@@ -107,6 +109,10 @@ class Mirror:
         self._sent: dict[str, str] = {}
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._rounds, name="mirror", daemon=True)
+
+    def adopt(self, names: Iterable[str]) -> None:
+        """Take files that are here as they are there for sent."""
+        self._sent |= {name: digests(self._directory / name)[0] for name in names}
 
     def start(self) -> None:
         """Begin the rounds."""
@@ -140,6 +146,9 @@ class Mirror:
             path = self._directory / name
             if path.is_file() and not path.is_symlink():
                 self._send(path, name)
+            elif name in self._sent:
+                self._store.remove(name)
+                del self._sent[name]
 
     def _rounds(self) -> None:
         while not self._closing.wait(self._interval):

@@ -1,0 +1,200 @@
+"""What makes a sweep what it is: compared when it is resumed, and hashed into a key for each of its cells."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hptune import __version__
+from hptune._sklearn_compat import scorer_content
+from hptune.journal import KEY_DIGITS
+from hptune.matrix import FeatureMatrix
+from hptune.records import EarlyStopping
+from hptune.space import Uncanonical, canonical
+
+__all__ = ["Identity", "library_versions", "shown_params"]
+
+_KIND = "fit on a fold"
+_LIBRARIES = {
+    "numpy": ("numpy",),
+    "scipy": ("scipy",),
+    "scikit-learn": ("scikit-learn",),
+    "xgboost": ("xgboost", "xgboost-cpu"),
+}
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Everything on which the scores of a sweep depend.
+
+    Parameters
+    ----------
+    train : FeatureMatrix
+        Rows to learn from, with labels, weights and groups.
+    folds : sequence of (train_rows, test_rows)
+        Row numbers of each fold.
+    estimator : estimator
+        Unfitted, without the candidates' parameters.
+    candidates : sequence of mapping
+        Parameter settings in the table's order.
+    scorer : callable
+        A scorer, or scikit-learn's multi-metric scorer.
+    metrics : sequence of str
+        Names in the table.
+    early_stopping : EarlyStopping, optional
+        How fits are stopped.
+    seed : int, optional
+        The configuration's, where there is one.
+    """
+
+    train: FeatureMatrix
+    folds: Sequence[tuple[Any, Any]]
+    estimator: Any
+    candidates: Sequence[Mapping[str, Any]]
+    scorer: Any
+    metrics: Sequence[str]
+    early_stopping: EarlyStopping | None = None
+    seed: int | None = None
+
+    @cached_property
+    def fields(self) -> dict[str, Any]:
+        """All but the grid, as JSON holds it. What has no canonical form is told by its type."""
+        early = self.early_stopping
+        return {
+            "versions": library_versions(),
+            "data": self.train.fingerprint,
+            "seed": self.seed,
+            "cv": self._folds,
+            "estimator": self._estimator.text,
+            "metrics": list(self.metrics),
+            "objective": self._scorer.text,
+            "early_stopping": early and [early.rounds, early.validation_fraction, early.seed],
+        }
+
+    @property
+    def grid(self) -> list[str]:
+        """The canonical text of each candidate's parameters; a value without one is told by its type."""
+        return [told.text for told in self._params]
+
+    @property
+    def unknown(self) -> str | None:
+        """What keeps cells from being known again in a later session; None where nothing does."""
+        shared = {"the estimator": self._estimator, "the scorer": self._scorer}
+        named = [*shared.items(), *(("a candidate", told) for told in self._params)]
+        return next((f"{what}: {told.reason}" for what, told in named if told.reason), None)
+
+    def key(self, candidate: int, fold: int) -> str | None:
+        """The cell's key, equal in every session in which its fit is the same; None where that cannot be told."""
+        begun = self._begun[candidate]
+        if begun is None:
+            return None
+        digest = begun.copy()
+        digest.update(self._folds[fold].encode())
+        return str(digest.hexdigest()[:KEY_DIGITS])
+
+    @cached_property
+    def _begun(self) -> list[Any | None]:
+        """For each candidate the hash of all that its folds have in common."""
+        if self._estimator.reason or self._scorer.reason:
+            return [None] * len(self.candidates)
+        shared = {name: value for name, value in self.fields.items() if name not in ("cv", "seed", "metrics")}
+        common = hashlib.sha256(json.dumps([_KIND, shared], sort_keys=True).encode())
+        return [None if told.reason else _continued(common, told.text) for told in self._params]
+
+    @cached_property
+    def _folds(self) -> list[str]:
+        return [_fold_hash(train, test) for train, test in self.folds]
+
+    @cached_property
+    def _estimator(self) -> _Told:
+        return _told(self.estimator)
+
+    @cached_property
+    def _scorer(self) -> _Told:
+        return _told(scorer_content(self.scorer))
+
+    @cached_property
+    def _params(self) -> list[_Told]:
+        return [_told(params) for params in self.candidates]
+
+
+def library_versions() -> dict[str, str]:
+    """Versions on which scores may depend.
+
+    Examples
+    --------
+    >>> sorted(library_versions())
+    ['hptune', 'numpy', 'python', 'scikit-learn', 'scipy', 'xgboost']
+    """
+    found = {library: _version(names) for library, names in _LIBRARIES.items()}
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {"hptune": __version__, "python": python, **found}
+
+
+def shown_params(text: str) -> dict[str, str]:
+    """The parameters in one of a grid's texts, as people write them.
+
+    Examples
+    --------
+    >>> shown_params(canonical({"max_depth": 3, "kernel": "rbf", "sizes": [1, 2.5]}))
+    {'kernel': "'rbf'", 'max_depth': '3', 'sizes': '[1, 2.5]'}
+    """
+    return {name: _shown(value) for name, value in json.loads(text).items()}
+
+
+def _shown(node: Any) -> str:
+    if isinstance(node, list) and len(node) == 2 and all(isinstance(part, str) for part in node):
+        return str(node[1])
+    if isinstance(node, list) and node and node[0] in ("list", "tuple"):
+        return f"[{', '.join(map(_shown, node[1:]))}]"
+    return json.dumps(node)
+
+
+def _fold_hash(train: Any, test: Any) -> str:
+    """The hash of a fold's row numbers, whatever integers hold them."""
+    digest = hashlib.sha256()
+    for rows in (train, test):
+        numbers = np.ascontiguousarray(rows, dtype="<i8")
+        digest.update(f"{numbers.size}:".encode())
+        digest.update(numbers.tobytes())
+    return digest.hexdigest()
+
+
+def _version(names: Iterable[str]) -> str:
+    for name in names:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return "none"
+
+
+class _Told(NamedTuple):
+    """A canonical text; where there is none, a text without what differs between sessions, and the reason."""
+
+    text: str
+    reason: str | None = None
+
+
+def _told(value: Any) -> _Told:
+    try:
+        return _Told(canonical(value))
+    except Uncanonical as error:
+        if not isinstance(value, Mapping):
+            return _Told(json.dumps(["uncanonical", type(value).__name__]), str(error))
+        texts = {str(name): json.loads(_told(item).text) for name, item in value.items()}
+        return _Told(json.dumps(texts, sort_keys=True, separators=(",", ":")), str(error))
+
+
+def _continued(common: Any, text: str) -> Any:
+    digest = common.copy()
+    digest.update(text.encode())
+    return digest
