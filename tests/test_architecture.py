@@ -47,7 +47,7 @@ HOUSE = [
     ["config", "sweep"],
     ["formats"],
     ["build", "finished", "remote"],
-    ["explain"],
+    ["explain", "status"],
     ["commands"],
     ["__main__", "api", "cli", "search"],
 ]
