@@ -37,6 +37,7 @@ __all__ = [
     "Tally",
     "TransferBar",
     "TransferLines",
+    "duration",
     "progress_observer",
     "transfer_progress",
 ]
