@@ -27,7 +27,7 @@ def held(task):
 engine = open_spark_engine({"master": "local-cluster[1,2,1024]", "spark.executor.memory": "512m"}, "cores")
 for n_tasks in (1, 3):
     tasks = [FitTask(number, number, {}, (Rung(0),)) for number in range(n_tasks)]
-    outcomes = list(engine.run(tasks, held, "cores"))
+    outcomes = sum(engine.run(tasks, held, "cores"), [])
     print(engine.threads(n_tasks), sorted(outcome.test_scores["score"] for outcome in outcomes))
 engine.close()
 """
