@@ -88,6 +88,7 @@ def build_sweep(
         early_stopping=config.early_stopping,
         id_name=config.data.id or format_of(config.data).id_name,
         config=config.to_mapping(),
+        rejects=None if config.data.strict else dataset.rejects,
     )
 
 

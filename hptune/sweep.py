@@ -43,7 +43,7 @@ from hptune.outputs import (
     write_winner,
 )
 from hptune.plan import make_plan
-from hptune.records import EarlyStopping, Outcome
+from hptune.records import EarlyStopping, Outcome, Reject
 from hptune.results import best_index, best_rounds, collect_cells, commonest_cause, cv_table, ranked_table
 from hptune.resume import Agenda, fresh_agenda, resumed_agenda
 from hptune.sessions import open_session
@@ -89,6 +89,8 @@ class Sweep:
         Header of the row ids in the predictions.
     config : mapping
         The resolved configuration, as it is written to ``sweep.yaml``.
+    rejects : sequence of Reject, optional
+        The rows that were left out of the data; None where bad rows are errors.
     """
 
     name: str
@@ -105,6 +107,7 @@ class Sweep:
     early_stopping: EarlyStopping | None = None
     id_name: str = "id"
     config: Mapping[str, Any] = field(default_factory=dict)
+    rejects: Sequence[Reject] | None = None
 
     @property
     def ranking_metric(self) -> str:

@@ -7,13 +7,23 @@ import os
 import pickle
 import traceback
 from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import cloudpickle
 
 from hptune.records import ERROR_BYTES, FitTask, Outcome, Status, clipped
 
-__all__ = ["CRASHED", "Engine", "Work", "failed", "guarded", "original_exception", "under_spark_submit"]
+__all__ = [
+    "CRASHED",
+    "Engine",
+    "FitLimits",
+    "Work",
+    "failed",
+    "guarded",
+    "original_exception",
+    "under_spark_submit",
+]
 
 CRASHED = "the fit ended its worker process each time it was tried, and the executor with it"
 
@@ -22,6 +32,14 @@ _EXCEPTION_BYTES = 16 << 10  # of a pickled exception; a class from a notebook t
 _ERROR_BYTES_BESIDE_EXCEPTION = 1024  # with the pickled exception an outcome stays within 4 KiB
 
 Work: TypeAlias = Callable[[FitTask], list[Outcome]]
+
+
+@dataclass(frozen=True)
+class FitLimits:
+    """What an engine must not exceed: tasks at once, and seconds that a fit may take. None: no limit."""
+
+    max_tasks: int | None = None
+    trial_timeout: float | None = None
 
 
 class Engine(Protocol):
