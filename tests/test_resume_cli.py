@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from hptune.cli import main
+from hptune.locks import held as locked
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULE = """
@@ -156,6 +157,15 @@ def test_a_second_driver_is_refused_whatever_it_wants(
     assert f"which is stopped: continue it with kill -CONT {held.pid}" in capsys.readouterr().err
     held.send_signal(signal.SIGCONT)
     assert {path.name: path.read_bytes() for path in (home / "out").iterdir()} == before
+
+
+def test_a_sweep_that_is_being_resumed_is_not_explained(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sweep() == 0
+    with locked(home / "out", "out"):
+        assert main(["explain", "out"]) == 6
+    assert "out is in use by process" in capsys.readouterr().err
 
 
 def test_another_grid_is_refused_and_a_wider_one_is_fitted_where_it_is_new(

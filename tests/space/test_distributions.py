@@ -49,7 +49,11 @@ CONTINUOUS: list[tuple[Expression, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("expression", "law"), CONTINUOUS, ids=lambda value: str(value) if isinstance(value, Expression) else "law")
+@pytest.mark.parametrize(
+    ("expression", "law"),
+    CONTINUOUS,
+    ids=lambda value: str(value) if isinstance(value, Expression) else "law",
+)
 def test_continuous_expressions_follow_their_law(expression: Expression, law: Any) -> None:
     assert scipy.stats.kstest(drawn(expression), law.cdf).pvalue > 0.01
 
