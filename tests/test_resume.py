@@ -308,8 +308,9 @@ def test_a_wider_grid_reuses_every_finished_rung(tmp_path: Path, grid: dict[str,
 def test_a_longer_rung_alone_is_one_fit_a_fold_from_the_first_round(tmp_path: Path) -> None:
     run(ladders(), Recorded(), out=tmp_path)
     engine = Recorded()
-    run(wider(n_estimators=[2, 4, 6, 9]), engine, out=tmp_path, resume=True, extend=True)
+    result = run(wider(n_estimators=[2, 4, 6, 9]), engine, out=tmp_path, resume=True, extend=True)
     assert (len(engine.cells), engine.rounds) == (6, 6 * 9)
+    assert result.savings is not None and result.savings.fits == 6 + 6
 
 
 def test_an_extended_sweep_is_cut_off_and_resumed_like_any_other(tmp_path: Path) -> None:

@@ -262,7 +262,8 @@ class _Run:
             found = self._collected(bundles)
             for outcome in found:
                 missing.pop(outcome.fit_id, None)
-            yield found
+            if found:
+                yield found
         tried = max(1, self.engine.max_failures - 1)
         for task in missing.values():
             yield self._collected([(task,)], tried) or failed(task, CRASHED, status="crashed")
