@@ -228,6 +228,15 @@ def test_results_without_a_journal_cannot_be_resumed(home: Path, capsys: pytest.
     assert "out holds files of a sweep but no journal.jsonl" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("left", [["hptune.log"], ["hptune.log", "rejects.csv"], ["sweep.yaml"]], ids=str)
+def test_a_sweep_killed_before_its_first_record_is_resumed(home: Path, left: list[str]) -> None:
+    (home / "out").mkdir()
+    for name in left:
+        (home / "out" / name).write_text("")
+    assert sweep("--resume") == 0
+    assert fits(home) == CELLS + 1
+
+
 def test_a_damaged_journal_is_exit_code_7(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert sweep() == 0
     journal = home / "out" / "journal.jsonl"
