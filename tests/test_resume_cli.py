@@ -17,7 +17,10 @@ import pandas as pd
 import pytest
 import yaml
 
+from hptune.api import run_sweep
 from hptune.cli import main
+from hptune.errors import ConfigurationError
+from hptune.interrupts import Stopped
 from hptune.locks import held as locked
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -203,6 +206,35 @@ def test_a_finished_sweep_resumed_starts_no_engine(home: Path, capsys: pytest.Ca
 def test_resume_into_nothing_starts_and_says_so(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sweep", "--config", "sweep.yaml", "--out", "out", "--resume"]) == 0
     assert "note: out holds nothing to resume: starting from the beginning" in capsys.readouterr().err
+
+
+def test_a_sweep_is_resumed_and_extended_from_python(home: Path) -> None:
+    options = {"out": "out", "cache": home / "cache"}
+    first = run_sweep("sweep.yaml", **options)
+    wider = {"search_space.alpha": [*ALPHAS, 5.0]}
+    with pytest.raises(ConfigurationError, match="add --extend"):
+        run_sweep("sweep.yaml", **options, resume=True, **wider)
+    second = run_sweep("sweep.yaml", **options, resume=True, extend=True, **wider)
+    assert first.savings is not None and second.savings is not None
+    assert (first.savings.reused, second.savings.reused) == (0, CELLS)
+    assert second.savings.cells == CELLS + 2
+
+
+def test_a_sweep_that_is_stopped_in_its_refit_goes_on_there(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*arguments: Any) -> Any:
+        raise Stopped("the deadline of 20 s has passed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("hptune.sweep.fit_alone", stopped)
+        assert sweep() == 9
+    assert "stopped with 8 of 8 fold scores: out keeps them, and the whole table" in capsys.readouterr().out
+    assert sorted(pd.read_csv("out/results.csv")["status"]) == ["ok"] * 4
+    assert fits(home) == CELLS
+    assert sweep("--resume") == 0
+    assert fits(home) == CELLS + 1
+    assert (home / "out" / "model.skops").exists()
 
 
 @pytest.mark.parametrize(
