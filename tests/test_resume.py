@@ -313,6 +313,13 @@ def test_a_longer_rung_alone_is_one_fit_a_fold_from_the_first_round(tmp_path: Pa
     assert result.savings is not None and result.savings.fits == 6 + 6
 
 
+def test_a_shorter_rung_alone_is_fitted_no_longer_than_it_is(tmp_path: Path) -> None:
+    run(ladders(), Recorded(), out=tmp_path)
+    engine = Recorded()
+    run(wider(n_estimators=[1, 2, 4, 6]), engine, out=tmp_path, resume=True, extend=True)
+    assert (len(engine.cells), engine.rounds) == (6, 6 * 1)
+
+
 def test_an_extended_sweep_is_cut_off_and_resumed_like_any_other(tmp_path: Path) -> None:
     cut_off(ladders(), tmp_path, 7)
     grid = {"n_estimators": [2, 4, 6, 8], "max_depth": [1, 2, 3]}
