@@ -30,7 +30,7 @@ from hptune.engine import parallel
 from hptune.finished import finished_files, read_config
 from hptune.fitters import apply_params, thread_caps
 from hptune.outputs import Winner, plain_json, read_winner
-from hptune.remote import local_inputs
+from hptune.remote import claimed_output, local_inputs
 from hptune.results import to_csv
 from hptune.storage import Opener, default_cache, is_remote, open_store, upload, write_atomically
 from hptune.sweep import Sweep
@@ -73,12 +73,15 @@ def explain(
         The directory holds no finished sweep.
     InputDataError
         The data cannot be read any more.
+    OutputInUseError
+        The sweep is being resumed, or explained elsewhere.
     OutputError
         A file of the sweep is damaged, or the new ones cannot be written.
     """
     places: dict[str, Any] = {"cache": cache or default_cache(), "say": say, "hadoop": hadoop}
     with ExitStack() as stack:
         directory = stack.enter_context(finished_files(out, **places))
+        stack.enter_context(claimed_output(out, cache=places["cache"], hadoop=hadoop))
         config, winner = read_config(directory), read_winner(directory)
         sweep = build_sweep(
             stack.enter_context(local_inputs(config, **places)), cache=places["cache"], progress=say

@@ -81,7 +81,9 @@ class Journal:
 
     def append(self, outcomes: Iterable[tuple[str | None, Outcome]]) -> None:
         """Write outcomes, each with its cell's key if it has one, and wait once until all are on disk."""
-        self._append(b"".join(encode_outcome(outcome, key) for key, outcome in outcomes))
+        lines = b"".join(encode_outcome(outcome, key) for key, outcome in outcomes)
+        if lines:
+            self._append(lines)
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""

@@ -70,6 +70,12 @@ OUTPUT_FILES = (
     LOG,
 )
 WINNER_FILES = OUTPUT_FILES[OUTPUT_FILES.index(WINNER) : -1]
+_RESULTS = {
+    "results.csv",
+    RESULTS,
+    "sweeping_results.txt",
+    *WINNER_FILES,
+}  # come after the journal's first record
 
 
 def check_output(held: Collection[str], shown: str, existing: Existing) -> None:
@@ -95,7 +101,7 @@ def check_output(held: Collection[str], shown: str, existing: Existing) -> None:
         raise ConfigurationError(
             f"{shown} holds a sweep already", "add --resume, --overwrite or choose another --out"
         )
-    if JOURNAL not in held:
+    if JOURNAL not in held and not _RESULTS.isdisjoint(held):
         raise ConfigurationError(
             f"{shown} holds files of a sweep but no {JOURNAL}", "add --overwrite or choose another --out"
         )

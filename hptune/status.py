@@ -41,7 +41,7 @@ class SweepStatus:
     path : Path
         The directory.
     state : str
-        "starting", "running", "finished", "stopped early", "interrupted" or "damaged".
+        "in use", "running", "finished", "stopped early", "interrupted" or "damaged".
     detail : str
         Who runs it, why it was stopped, or what is damaged.
     name : str
@@ -80,7 +80,7 @@ class SweepStatus:
     @property
     def goes_on(self) -> bool:
         """Whether a process works on it now."""
-        return self.state in ("starting", "running")
+        return self.state in ("in use", "running")
 
 
 def find_sweeps(path: Path) -> list[Path]:
@@ -114,7 +114,7 @@ def read_status(path: Path) -> SweepStatus:
     journal = path / JOURNAL
     kept = read_journal(journal) if journal.exists() else None
     if kept is None or not kept.sessions:
-        state = "interrupted" if holder is None else "starting"
+        state = "interrupted" if holder is None else "in use"
         return SweepStatus(path, state, "before its first record" if holder is None else str(holder))
     state, detail = _state(kept.sessions[-1], holder)
     header = kept.sessions[0].first
@@ -192,7 +192,9 @@ def _state(last: Session, holder: Holder | None) -> tuple[str, str]:
     if holder is not None and not last.endings:
         return "running", f"{holder}, which is stopped" if holder.is_stopped else str(holder)
     if holder is not None:
-        return "starting", str(holder)  # a session that has read the journal, or has written everything
+        return "in use", str(
+            holder
+        )  # a sweep that has not begun to fit or has just ended, or `hptune explain`
     if not last.endings:
         return "interrupted", ""
     ending = last.endings[-1]

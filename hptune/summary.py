@@ -112,7 +112,7 @@ def savings(plan: Plan, cells: Cells, *, reused: int = 0) -> Savings:
     outcomes = [outcome for row in cells for outcome in row if outcome is not None]
     return Savings(
         cells=plan.n_cells,
-        fits=len(plan.tasks),
+        fits=len({outcome.fit_id for outcome in outcomes}),
         rounds_asked=plan.rounds_asked,
         rounds_trained=sum(outcome.rounds_trained for outcome in outcomes),
         seconds_asked=sum(outcome.fit_time + outcome.score_time for outcome in outcomes),
@@ -163,10 +163,19 @@ def closing_lines(result: SweepResult, engine: Engine, *, out: str | None = None
 
 
 def stopped_lines(done: int, total: int, out: str, again: str) -> str:
-    """What a sweep that was stopped leaves, and the command that goes on with it."""
+    """What a sweep that was stopped leaves, and the command that goes on with it.
+
+    Examples
+    --------
+    >>> print(stopped_lines(5, 8, "out", "hptune sweep --out out --resume"))
+    stopped with 5 of 8 fold scores: out keeps them, and a table that is marked as partial
+    go on with: hptune sweep --out out --resume
+    """
+    table = (
+        "a table that is marked as partial" if done < total else "the whole table, but not all of its files"
+    )
     return (
-        f"stopped with {done:,} of {total:,} fold scores: {out} keeps them, and a table that is marked as partial\n"
-        f"go on with: {again}"
+        f"stopped with {done:,} of {total:,} fold scores: {out} keeps them, and {table}\ngo on with: {again}"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import logging
 import time
 import uuid
@@ -255,25 +256,25 @@ def _fit(
     outcomes: list[Outcome],
 ) -> None:
     """Add every missing outcome to `outcomes`, as soon as it is on disk; then the observers see it."""
+    key = agenda.identity.key
     for observer in observers:
         observer.on_start(agenda.plan)
         observer.on_resume(agenda.reused)
     try:
         with nothing_kept(), closing(_stream(sweep, agenda, engine)) as stream:
-            for outcome in stream:
+            for arrived in stream:
                 with undisturbed():
                     if journal is not None:
-                        key = agenda.identity.key(outcome.candidate, outcome.fold)
-                        journal.append([(key, outcome)])
-                    outcomes.append(outcome)
-                for observer in observers:
+                        journal.append((key(each.candidate, each.fold), each) for each in arrived)
+                    outcomes.extend(arrived)
+                for outcome, observer in itertools.product(arrived, observers):
                     observer.on_outcome(outcome)
     finally:
         for observer in observers:
             observer.on_finish()
 
 
-def _stream(sweep: Sweep, agenda: Agenda, engine: Engine) -> Generator[Outcome, None, None]:
+def _stream(sweep: Sweep, agenda: Agenda, engine: Engine) -> Generator[list[Outcome], None, None]:
     if not agenda.tasks:
         return
     threads = engine.threads(len(agenda.tasks))
@@ -283,8 +284,8 @@ def _stream(sweep: Sweep, agenda: Agenda, engine: Engine) -> Generator[Outcome, 
         f"hptune sweep {sweep.name}: {agenda.plan.n_candidates} candidates x {agenda.plan.n_folds} folds"
         f" in {len(agenda.tasks)} fits"
     )
-    with closing(engine.run(agenda.tasks, work, description)) as outcomes:
-        yield from outcomes
+    with closing(engine.run(agenda.tasks, work, description)) as stream:
+        yield from stream
 
 
 def _evaluation(sweep: Sweep, threads: int) -> Evaluation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -145,6 +145,11 @@ def tasks(count: int, rungs: int = 1) -> list[FitTask]:
 
 def outcome(candidate: int, fold: int = 0, score: float = 0.5, **fields: Any) -> Outcome:
     return Outcome(candidate, fold, fields.pop("status", "ok"), {"score": score}, **fields)
+
+
+def flat(stream: Iterable[list[Outcome]]) -> list[Outcome]:
+    """All outcomes of an engine's stream."""
+    return [outcome for arrived in stream for outcome in arrived]
 
 
 @contextmanager

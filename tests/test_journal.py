@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -296,16 +297,39 @@ with Journal(path, {"record": "header", "format": 1}) as journal:
 
 def test_what_stops_the_sweep_waits_for_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "journal"
+    synced: list[int] = []
     fsync = os.fsync
 
     def interrupted(file: int) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         fsync(file)
+        synced.append(file)
 
     with stoppable(), Journal(path, HEADER) as journal, pytest.raises(Stopped):
         monkeypatch.setattr(os, "fsync", interrupted)
         journal.append([(None, outcome(0))])
+    assert len(synced) == 1
     assert candidates(read_journal(path)) == [0]
+
+
+def test_a_record_of_which_half_was_there_when_it_was_read_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = written(tmp_path / "journal")
+
+    class Growing(io.BytesIO):
+        """The second record's end is written after its beginning was read."""
+
+        def readline(self, size: int | None = -1, /) -> bytes:
+            line = super().readline(-1 if self.tell() else size)
+            if self.tell() == content.index(b"\n", content.index(b"\n") + 1) + 1:
+                self.seek(-20, io.SEEK_CUR)
+                return line[:-20]
+            return line
+
+    monkeypatch.setattr("hptune.journal.open", lambda *_, **__: Growing(content), raising=False)
+    kept = read_journal(tmp_path / "journal")
+    assert (candidates(kept), kept.torn) == ([], True)
 
 
 def test_a_closed_journal_is_an_output_error(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from hptune import identity
 from hptune.engine import SerialEngine
 from hptune.errors import AllTrialsFailedError, ClusterError, ConfigurationError, OutputError
 from hptune.interrupts import Stopped
-from hptune.journal import read_journal
+from hptune.journal import Journal, read_journal
 from hptune.observers import Observer, ProgressLines
 from hptune.outputs import OUTPUT_FILES, WINNER_FILES
 from hptune.plan import Plan
@@ -32,7 +32,7 @@ from hptune.records import EarlyStopping, FitTask, Outcome
 from hptune.results import UNFINISHED
 from hptune.summary import SweepResult, closing_lines
 from hptune.sweep import Sweep, agenda, run
-from tests.builders import Case, assert_same_results, classes_table, sweep_of
+from tests.builders import Case, assert_same_results, classes_table, flat, sweep_of
 
 GRID = {"n_estimators": [2, 4, 6], "max_depth": [1, 2], "subsample": [0.5], "random_state": [0]}
 WORK = ("fit_time", "score_time", "work_time", "fit_id", "rounds_trained", "prefix_fits")
@@ -51,13 +51,15 @@ class Recorded(SerialEngine):
         self.cells: list[tuple[int, int]] = []
         self.rounds = 0
 
-    def run(self, tasks: Sequence[FitTask], work: Any, description: str) -> Generator[Outcome, None, None]:
-        for outcome in super().run(tasks, work, description):
+    def run(
+        self, tasks: Sequence[FitTask], work: Any, description: str
+    ) -> Generator[list[Outcome], None, None]:
+        for outcome in flat(super().run(tasks, work, description)):
             if len(self.cells) == self.end_after:
                 raise self.error or KeyboardInterrupt
             self.cells.append((outcome.candidate, outcome.fold))
             self.rounds += outcome.rounds_trained
-            yield outcome
+            yield [outcome]
 
 
 def cut_off(sweep: Sweep, out: Path, after: int, error: BaseException | None = None) -> Recorded:
@@ -88,6 +90,24 @@ def assert_equal_answers(out: Path, reference: SweepResult, result: SweepResult)
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> SweepResult:
     return run(ladders(), SerialEngine(), out=tmp_path_factory.mktemp("reference"))
+
+
+def test_what_arrives_together_is_one_record_a_score_and_one_fsync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    append = Journal.append
+
+    def counted(self: Journal, outcomes: Any) -> None:
+        batch = list(outcomes)
+        written.append(len(batch))
+        append(self, batch)
+
+    monkeypatch.setattr(Journal, "append", counted)
+    run(ladders(), SerialEngine(), out=tmp_path)
+    assert written == [3] * 6
+    (session,) = read_journal(tmp_path / "journal.jsonl").sessions
+    assert len(session.outcomes) == 18
 
 
 @pytest.mark.parametrize("after", [0, 1, 3, 4, 10, 17])
@@ -288,8 +308,16 @@ def test_a_wider_grid_reuses_every_finished_rung(tmp_path: Path, grid: dict[str,
 def test_a_longer_rung_alone_is_one_fit_a_fold_from_the_first_round(tmp_path: Path) -> None:
     run(ladders(), Recorded(), out=tmp_path)
     engine = Recorded()
-    run(wider(n_estimators=[2, 4, 6, 9]), engine, out=tmp_path, resume=True, extend=True)
+    result = run(wider(n_estimators=[2, 4, 6, 9]), engine, out=tmp_path, resume=True, extend=True)
     assert (len(engine.cells), engine.rounds) == (6, 6 * 9)
+    assert result.savings is not None and result.savings.fits == 6 + 6
+
+
+def test_a_shorter_rung_alone_is_fitted_no_longer_than_it_is(tmp_path: Path) -> None:
+    run(ladders(), Recorded(), out=tmp_path)
+    engine = Recorded()
+    run(wider(n_estimators=[1, 2, 4, 6]), engine, out=tmp_path, resume=True, extend=True)
+    assert (len(engine.cells), engine.rounds) == (6, 6 * 1)
 
 
 def test_an_extended_sweep_is_cut_off_and_resumed_like_any_other(tmp_path: Path) -> None:

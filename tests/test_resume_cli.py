@@ -17,7 +17,11 @@ import pandas as pd
 import pytest
 import yaml
 
+from hptune.api import run_sweep
 from hptune.cli import main
+from hptune.errors import ConfigurationError
+from hptune.interrupts import Stopped
+from hptune.locks import held as locked
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULE = """
@@ -158,6 +162,15 @@ def test_a_second_driver_is_refused_whatever_it_wants(
     assert {path.name: path.read_bytes() for path in (home / "out").iterdir()} == before
 
 
+def test_a_sweep_that_is_being_resumed_is_not_explained(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sweep() == 0
+    with locked(home / "out", "out"):
+        assert main(["explain", "out"]) == 6
+    assert "out is in use by process" in capsys.readouterr().err
+
+
 def test_another_grid_is_refused_and_a_wider_one_is_fitted_where_it_is_new(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -195,6 +208,35 @@ def test_resume_into_nothing_starts_and_says_so(home: Path, capsys: pytest.Captu
     assert "note: out holds nothing to resume: starting from the beginning" in capsys.readouterr().err
 
 
+def test_a_sweep_is_resumed_and_extended_from_python(home: Path) -> None:
+    options = {"out": "out", "cache": home / "cache"}
+    first = run_sweep("sweep.yaml", **options)
+    wider = {"search_space.alpha": [*ALPHAS, 5.0]}
+    with pytest.raises(ConfigurationError, match="add --extend"):
+        run_sweep("sweep.yaml", **options, resume=True, **wider)
+    second = run_sweep("sweep.yaml", **options, resume=True, extend=True, **wider)
+    assert first.savings is not None and second.savings is not None
+    assert (first.savings.reused, second.savings.reused) == (0, CELLS)
+    assert second.savings.cells == CELLS + 2
+
+
+def test_a_sweep_that_is_stopped_in_its_refit_goes_on_there(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*arguments: Any) -> Any:
+        raise Stopped("the deadline of 20 s has passed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("hptune.sweep.fit_alone", stopped)
+        assert sweep() == 9
+    assert "stopped with 8 of 8 fold scores: out keeps them, and the whole table" in capsys.readouterr().out
+    assert sorted(pd.read_csv("out/results.csv")["status"]) == ["ok"] * 4
+    assert fits(home) == CELLS
+    assert sweep("--resume") == 0
+    assert fits(home) == CELLS + 1
+    assert (home / "out" / "model.skops").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -216,6 +258,15 @@ def test_results_without_a_journal_cannot_be_resumed(home: Path, capsys: pytest.
     (home / "out" / "journal.jsonl").unlink()
     assert sweep("--resume") == 2
     assert "out holds files of a sweep but no journal.jsonl" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("left", [["hptune.log"], ["hptune.log", "rejects.csv"], ["sweep.yaml"]], ids=str)
+def test_a_sweep_killed_before_its_first_record_is_resumed(home: Path, left: list[str]) -> None:
+    (home / "out").mkdir()
+    for name in left:
+        (home / "out" / name).write_text("")
+    assert sweep("--resume") == 0
+    assert fits(home) == CELLS + 1
 
 
 def test_a_damaged_journal_is_exit_code_7(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

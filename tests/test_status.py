@@ -92,15 +92,15 @@ def test_a_running_sweep_is_told_while_its_journal_is_written(tmp_path: Path) ->
 
     with held(tmp_path, "out"):
         run(ladders(), SerialEngine(), out=tmp_path, observers=[Looking()])
-        assert read_status(tmp_path).state == "starting"  # or ending: it has nothing left to fit
-    assert seen == [("running", number) for number in range(1, 19)]
+        assert read_status(tmp_path).state == "in use"
+    assert seen == [("running", done) for done in range(3, 19, 3) for _ in range(3)]  # a fit is three scores
 
 
-def test_a_directory_that_is_held_and_has_no_journal_is_starting(tmp_path: Path) -> None:
+def test_a_directory_that_is_held_and_has_no_journal_is_in_use(tmp_path: Path) -> None:
     with held(tmp_path / "out", "out"):
         assert find_sweeps(tmp_path / "out") == [tmp_path / "out"]
-        assert read_status(tmp_path / "out").state == "starting"
-        assert "starting: process" in shown(tmp_path)
+        assert read_status(tmp_path / "out").state == "in use"
+        assert "in use: process" in shown(tmp_path)
     with pytest.raises(InputDataError):
         find_sweeps(tmp_path / "out")
 

@@ -59,8 +59,10 @@ class Engine(Protocol):
     def threads(self, n_tasks: int) -> int:
         """Native threads that each of `n_tasks` tasks may use, at least 1."""
 
-    def run(self, tasks: Sequence[FitTask], work: Work, description: str) -> Generator[Outcome, None, None]:
-        """Outcomes of `work` on every task, in the order in which they end.
+    def run(
+        self, tasks: Sequence[FitTask], work: Work, description: str
+    ) -> Generator[list[Outcome], None, None]:
+        """Outcomes of `work` on every task, in the order in which they end, those together that arrive together.
 
         Every cell of every task gets exactly one outcome, whatever happens to the process that works on it.
         Closing the generator stops the tasks that have not ended.

@@ -215,8 +215,10 @@ class Pool:
         self._idle.clear()
 
 
-def fits_in(pool: Pool, payload: Payload, tasks: Sequence[FitTask], tried: int = 0) -> Iterator[Outcome]:
-    """One outcome for every cell of every task, as they come.
+def fits_in(
+    pool: Pool, payload: Payload, tasks: Sequence[FitTask], tried: int = 0
+) -> Iterator[list[Outcome]]:
+    """One outcome for every cell of every task, each task's as they come.
 
     What ends its process is tried again, the last time when nothing else runs: there is most memory then. A
     shared fit that takes too long is given up for its longest rung only.
@@ -242,7 +244,7 @@ def fits_in(pool: Pool, payload: Payload, tasks: Sequence[FitTask], tried: int =
             if ending.status == "timeout":
                 shorter, outcomes = _without_longest(task, outcomes)
                 waiting.extend(shorter)
-            yield from (replace(outcome, attempts=deaths[task.id] + 1) for outcome in outcomes)
+            yield [replace(outcome, attempts=deaths[task.id] + 1) for outcome in outcomes]
 
 
 def _without_longest(task: FitTask, outcomes: Sequence[Outcome]) -> tuple[list[FitTask], Sequence[Outcome]]:

@@ -54,8 +54,10 @@ class ProcessesEngine:
     def close(self) -> None:
         """Nothing to give back: idle processes end by themselves, and with this one."""
 
-    def run(self, tasks: Sequence[FitTask], work: Work, description: str) -> Generator[Outcome, None, None]:
-        """Outcomes as they come; closing the iterator aborts the tasks that have not ended."""
+    def run(
+        self, tasks: Sequence[FitTask], work: Work, description: str
+    ) -> Generator[list[Outcome], None, None]:
+        """Each task's outcomes as they come; closing the iterator aborts the tasks that have not ended."""
         pool = Pool(self.slots, self.trial_timeout, _ENVIRONMENT)
         with tempfile.TemporaryDirectory(prefix="hptune-") as directory, closing(pool):
             yield from fits_in(pool, lay_down(work, Path(directory)), tasks)

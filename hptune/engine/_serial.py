@@ -24,7 +24,9 @@ class SerialEngine:
     def close(self) -> None:
         """Nothing to give back."""
 
-    def run(self, tasks: Sequence[FitTask], work: Work, description: str) -> Generator[Outcome, None, None]:
-        """Outcomes in the order of the tasks."""
+    def run(
+        self, tasks: Sequence[FitTask], work: Work, description: str
+    ) -> Generator[list[Outcome], None, None]:
+        """Each task's outcomes, in the order of the tasks."""
         for task in tasks:
-            yield from guarded(work, task)
+            yield guarded(work, task)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import queue
 import tempfile
 import uuid
 from collections import deque
@@ -94,7 +95,9 @@ class SparkEngine:
         at_once = max(1, min(n_tasks, self.slots))
         return max(1, self.slots * self.cores.task // at_once)
 
-    def run(self, tasks: Sequence[FitTask], work: Work, description: str) -> Generator[Outcome, None, None]:
+    def run(
+        self, tasks: Sequence[FitTask], work: Work, description: str
+    ) -> Generator[list[Outcome], None, None]:
         """Outcomes as they arrive; closing the iterator cancels the Spark jobs.
 
         Raises
@@ -144,14 +147,15 @@ class _Run:
         """Bring `work` to where the executors find it."""
         self.payload = self.sc.broadcast(self._shared(work))
 
-    def outcomes(self, tasks: Sequence[FitTask]) -> Iterator[Outcome]:
+    def outcomes(self, tasks: Sequence[FitTask]) -> Iterator[list[Outcome]]:
         """One outcome for every cell of every task."""
         missing = {task.id: task for task in tasks}
         while fine := [task for task in missing.values() if task.id not in self.suspects]:
             self.aborted = False
-            for outcome in self._streamed(fine):
-                missing.pop(outcome.fit_id, None)
-                yield outcome
+            for arrived in self._streamed(fine):
+                for outcome in arrived:
+                    missing.pop(outcome.fit_id, None)
+                yield arrived
             if not self.aborted:
                 break
             still = [task.id for task in fine if task.id in missing]
@@ -185,7 +189,7 @@ class _Run:
         self.served = serve(self.sc, payload.file)
         return replace(payload, file=self.served)
 
-    def _streamed(self, tasks: Sequence[FitTask]) -> Iterator[Outcome]:
+    def _streamed(self, tasks: Sequence[FitTask]) -> Iterator[list[Outcome]]:
         """What the jobs deliver while they run.
 
         Where there are more tasks than slots, at first one task goes to each slot, the longest ones. The first
@@ -202,14 +206,12 @@ class _Run:
             while waiting and running < self.engine.max_jobs:
                 self._submit(waiting.popleft())
                 running += 1
-            item = self.stream.queue.get()
-            if isinstance(item, _Done):
-                running -= 1
-                self._note(item)
-                outcomes, ended = [], item.suspects
-            else:
-                outcomes = [Outcome.from_json(line) for line in item]
-                ended = [outcome.fit_id for outcome in outcomes]
+            outcomes, done = self._arrived()
+            running -= len(done)
+            ended = [outcome.fit_id for outcome in outcomes]
+            for job in done:
+                self._note(job)
+                ended.extend(job.suspects)
             unheard.difference_update(ended)
             told = any(outcome.status == "ok" for outcome in outcomes)
             if rest and told:
@@ -218,7 +220,22 @@ class _Run:
             elif rest and not unheard:  # all of the first failed or crashed: nobody tells the pace
                 waiting += self._jobs([(task,) for task in rest])
                 rest = ()
-            yield from outcomes
+            if outcomes:
+                yield outcomes
+
+    def _arrived(self) -> tuple[list[Outcome], list[_Done]]:
+        """Waits for what comes next; whatever has come by then is taken with it."""
+        outcomes, done = list[Outcome](), list[_Done]()
+        item = self.stream.queue.get()
+        while True:
+            if isinstance(item, _Done):
+                done.append(item)
+            else:
+                outcomes.extend(map(Outcome.from_json, item))
+            try:
+                item = self.stream.queue.get_nowait()
+            except queue.Empty:
+                return outcomes, done
 
     def _jobs(self, bundles: Sequence[Bundle]) -> deque[Sequence[Bundle]]:
         """All bundles as one Spark job; where tasks are bounded, a job for each, so that they can wait."""
@@ -233,7 +250,7 @@ class _Run:
             _log.warning(_ABORTED, exc_info=done.error)
             self.aborted |= not done.suspects
 
-    def _rescued(self, missing: dict[int, FitTask]) -> Iterator[Outcome]:
+    def _rescued(self, missing: dict[int, FitTask]) -> Iterator[list[Outcome]]:
         """Tasks whose outcomes did not arrive: again, this time through the job's own result.
 
         An update that raises on the driver ends Spark's accumulator channel for the whole session, a new
@@ -242,12 +259,14 @@ class _Run:
         """
         lost = [(task,) for task in missing.values() if task.id not in self.suspects]
         for bundles in self._jobs(lost):
-            for outcome in self._collected(bundles):
+            found = self._collected(bundles)
+            for outcome in found:
                 missing.pop(outcome.fit_id, None)
-                yield outcome
+            if found:
+                yield found
         tried = max(1, self.engine.max_failures - 1)
         for task in missing.values():
-            yield from self._collected([(task,)], tried) or failed(task, CRASHED, status="crashed")
+            yield self._collected([(task,)], tried) or failed(task, CRASHED, status="crashed")
 
     def _submit(self, bundles: Sequence[Bundle]) -> None:
         thread = InheritableThread(target=self._stream_job, args=(bundles,), daemon=True)
@@ -312,7 +331,8 @@ class _Run:
 
 def _seconds_per_cost(outcomes: Sequence[Outcome], cost: dict[int, float]) -> float:
     seconds = sum(outcome.work_time for outcome in outcomes)
-    return seconds / max(cost[outcomes[0].fit_id], 1e-9)
+    fits = {outcome.fit_id for outcome in outcomes}
+    return seconds / max(sum(cost[fit] for fit in fits), 1e-9)
 
 
 def _max_failures(master: str, configured: str) -> int:

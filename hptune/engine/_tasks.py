@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -81,7 +82,7 @@ def _fitted_apart(fitting: Fitting, task: FitTask) -> Sequence[Outcome]:
     shared: Payload = fitting.payload.value
     here = replace(shared, file=_on_this_host(shared.file))
     with closing(Pool(1, fitting.trial_timeout)) as pool:
-        return list(fits_in(pool, here, [task], fitting.tried or 0))
+        return [*itertools.chain.from_iterable(fits_in(pool, here, [task], fitting.tried or 0))]
 
 
 def _on_this_host(file: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -38,8 +39,8 @@ def run_calls(engine: Engine, calls: Sequence[Call]) -> list[dict[str, Any]]:
     work = functools.partial(_noting, raised, _work(engine, data, calls[0]))
     cells: dict[tuple[int, int], Outcome] = {}
     description = f"hptune search: {len(candidates)} candidates x {n_folds} folds in {len(plan.tasks)} fits"
-    with nothing_kept(), closing(engine.run(plan.tasks, work, description)) as outcomes:
-        for outcome in outcomes:
+    with nothing_kept(), closing(engine.run(plan.tasks, work, description)) as stream:
+        for outcome in itertools.chain.from_iterable(stream):
             _raise_again(outcome, raised, data.error_score)
             cells.setdefault((outcome.candidate, outcome.fold), outcome)
     some = next((outcome for outcome in cells.values() if outcome.test_scores), None)

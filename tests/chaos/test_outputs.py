@@ -79,7 +79,7 @@ def test_a_disk_that_fills_up_in_mid_sweep_is_told(home: Home, ref: Table, figur
         assert done.code == 7, done.errors
         assert "journal" in done.error
         (disk / "filler").unlink()
-        resumed = home.quick(sweep_file(home.data, seconds=0.0), "--resume", out="disk/out")
+        resumed = home.quick(sweep_file(home.data, seconds=0.2), "--resume", out="disk/out")
         assert resumed.table.sha256 == ref.sha256
 
 

@@ -7,6 +7,7 @@ import importlib
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -17,7 +18,7 @@ import pytest
 
 from hptune.engine import BY_NAME, Engine, ProcessesEngine, SerialEngine
 from hptune.records import ERROR_BYTES, FitTask, Outcome
-from tests.builders import spark_session, tasks
+from tests.builders import flat, spark_session, tasks
 
 ENGINES = ("serial", "processes", "spark")
 
@@ -86,17 +87,24 @@ def test_the_contract_covers_every_engine() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 9])
 def test_every_cell_gets_exactly_one_outcome(engine: Engine, count: int) -> None:
-    outcomes = list(engine.run(tasks(count, rungs=3), scored, "test"))
+    outcomes = flat(engine.run(tasks(count, rungs=3), scored, "test"))
     assert sorted(outcome.candidate for outcome in outcomes) == list(range(3 * count))
 
 
+def test_the_rungs_of_a_fit_arrive_together(engine: Engine) -> None:
+    for arrived in engine.run(tasks(6, rungs=3), scored, "test"):
+        assert {rungs for rungs in Counter(outcome.fit_id for outcome in arrived).values()} == {3}
+
+
 def test_scores_arrive_to_the_last_bit(engine: Engine) -> None:
-    for outcome in engine.run(tasks(9), scored, "test"):
+    for outcome in flat(engine.run(tasks(9), scored, "test")):
         assert outcome.test_scores == {"score": outcome.candidate / 3}
 
 
 def test_work_that_raises_is_a_failed_outcome_for_each_rung(engine: Engine) -> None:
-    outcomes = {outcome.candidate: outcome for outcome in engine.run(tasks(6, rungs=2), raising, "test")}
+    outcomes = {
+        outcome.candidate: outcome for outcome in flat(engine.run(tasks(6, rungs=2), raising, "test"))
+    }
     failed = {candidate for candidate, outcome in outcomes.items() if outcome.status == "failed"}
     assert failed == {0, 1, 6, 7}
     assert "RuntimeError: no luck with 3" in str(outcomes[6].error)
@@ -116,20 +124,20 @@ class Unloadable:
 def test_work_that_cannot_be_loaded_is_told_like_a_failing_fit(engine: Engine) -> None:
     if engine.name == "serial":
         pytest.skip("there the work does not travel")
-    outcomes = list(engine.run(tasks(3, rungs=2), Unloadable(), "test"))
+    outcomes = flat(engine.run(tasks(3, rungs=2), Unloadable(), "test"))
     assert [outcome.status for outcome in outcomes] == ["failed"] * 6
     assert all("No module named 'only_on_the_driver'" in str(outcome.error) for outcome in outcomes)
 
 
 def test_a_fit_that_exits_is_a_failed_outcome(engine: Engine) -> None:
-    outcomes = {outcome.candidate: outcome for outcome in engine.run(tasks(8), exiting, "test")}
+    outcomes = {outcome.candidate: outcome for outcome in flat(engine.run(tasks(8), exiting, "test"))}
     assert sorted(outcomes) == list(range(8))
     assert [number for number, outcome in outcomes.items() if outcome.status == "failed"] == [4]
     assert "SystemExit: 3" in str(outcomes[4].error)
 
 
 def test_an_error_that_cannot_be_pickled_is_kept_short(engine: Engine) -> None:
-    (outcome,) = engine.run(tasks(1), hostile, "test")
+    (outcome,) = flat(engine.run(tasks(1), hostile, "test"))
     assert outcome.status == "failed"
     assert 0 < len(str(outcome.error).encode("utf-8")) <= ERROR_BYTES
     assert len(outcome.to_json().encode("utf-8")) <= 4096
@@ -140,14 +148,14 @@ def test_a_fit_that_kills_its_worker_is_a_crashed_outcome_and_the_others_are_fin
     if engine.name == "serial":
         pytest.skip("there the worker is this process")
     work = functools.partial(killing, driver=os.getpid())
-    outcomes = {outcome.candidate: outcome for outcome in engine.run(tasks(6), work, "test")}
+    outcomes = {outcome.candidate: outcome for outcome in flat(engine.run(tasks(6), work, "test"))}
     assert sorted(outcomes) == list(range(6))
     assert {number for number, outcome in outcomes.items() if outcome.status == "crashed"} == {1}
     assert "ended its worker process" in str(outcomes[1].error)
 
 
 def test_the_engine_runs_again_after_a_killed_worker(engine: Engine) -> None:
-    outcomes = list(engine.run(tasks(5), scored, "test"))
+    outcomes = flat(engine.run(tasks(5), scored, "test"))
     assert [outcome.status for outcome in outcomes] == ["ok"] * 5
 
 
@@ -172,5 +180,5 @@ def test_parallel_fits_do_not_ask_for_more_threads_than_cores(engine: Engine) ->
 
 
 def test_workers_are_other_processes_than_the_driver(engine: Engine) -> None:
-    pids = {outcome.pid for outcome in engine.run(tasks(6), scored, "test")}
+    pids = {outcome.pid for outcome in flat(engine.run(tasks(6), scored, "test"))}
     assert (pids == {os.getpid()}) == (engine.name == "serial")

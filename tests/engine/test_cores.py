@@ -18,16 +18,17 @@ ROOT = Path(__file__).resolve().parents[2]
 _SWEEP = """
 import sys
 from pyspark import TaskContext
+from hptune.engine import FitLimits
 from hptune.engine._session import open_spark_engine
 from hptune.records import FitTask, Outcome, Rung
 
 def held(task):
     return [Outcome(0, task.fold, "ok", {"score": float(TaskContext.get().cpus())}, fit_id=task.id)]
 
-engine = open_spark_engine({"master": "local-cluster[1,2,1024]", "spark.executor.memory": "512m"}, "cores")
+engine = open_spark_engine({"master": "local-cluster[1,2,1024]", "spark.executor.memory": "512m"}, "cores", FitLimits())
 for n_tasks in (1, 3):
     tasks = [FitTask(number, number, {}, (Rung(0),)) for number in range(n_tasks)]
-    outcomes = list(engine.run(tasks, held, "cores"))
+    outcomes = sum(engine.run(tasks, held, "cores"), [])
     print(engine.threads(n_tasks), sorted(outcome.test_scores["score"] for outcome in outcomes))
 engine.close()
 """

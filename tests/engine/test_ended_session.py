@@ -37,7 +37,7 @@ with spark_session("local[2,4]") as session:
             print(error)
 
     def run():
-        for outcome in engine.run(tasks(30), deadly if ending == "killed" else harmless, "test"):
+        for _ in engine.run(tasks(30), deadly if ending == "killed" else harmless, "test"):
             if ending == "stopped":
                 session.stop()
 

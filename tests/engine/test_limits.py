@@ -20,7 +20,7 @@ from xgboost import XGBClassifier
 
 from hptune.engine import Engine, ProcessesEngine, SerialEngine
 from hptune.records import FitTask, Outcome
-from tests.builders import Case, assert_same_results, classes_table, spark_session, swept, tasks
+from tests.builders import Case, assert_same_results, classes_table, flat, spark_session, swept, tasks
 from tests.engine.test_contract import scored
 
 ENGINES = ("processes", pytest.param("spark", marks=pytest.mark.spark))
@@ -51,7 +51,7 @@ def limited(request: pytest.FixtureRequest) -> Engine:
 
 
 def outcomes_of(engine: Engine, work: Any, asked: list[FitTask]) -> dict[int, Outcome]:
-    outcomes = list(engine.run(asked, work, "test"))
+    outcomes = flat(engine.run(asked, work, "test"))
     assert len(outcomes) == sum(len(task.rungs) for task in asked)
     return {outcome.candidate: outcome for outcome in outcomes}
 
@@ -154,5 +154,7 @@ def test_a_limit_changes_no_bit_of_a_score(case: Case, limited: Engine) -> None:
 
 
 def test_processes_are_used_again() -> None:
-    pids = {outcome.pid for _ in range(2) for outcome in ProcessesEngine(1).run(tasks(3), scored, "test")}
+    pids = {
+        outcome.pid for _ in range(2) for outcome in flat(ProcessesEngine(1).run(tasks(3), scored, "test"))
+    }
     assert len(pids) == 1

@@ -17,7 +17,7 @@ import pytest
 from pyspark.accumulators import Accumulator
 
 from hptune.records import FitTask, Outcome
-from tests.builders import spark_session, tasks
+from tests.builders import flat, spark_session, tasks
 from tests.engine.test_contract import scored
 
 pytestmark = pytest.mark.spark
@@ -52,7 +52,7 @@ def left(directory: Path) -> Counter[str]:
 def test_fifty_sweeps_leave_no_file_handle_thread_or_accumulator(place: Any, tmp_path: Path) -> None:
     def sweep() -> None:
         work = functools.partial(held, np.zeros(20_000))
-        assert len(list(place.run(tasks(6), work, "test"))) == 6
+        assert len(flat(place.run(tasks(6), work, "test"))) == 6
 
     for _ in range(5):
         sweep()

@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from hptune.engine import SerialEngine, active_session, engine_of
 from hptune.engine._stream import Channel, Update
 from hptune.records import FitTask, Outcome
-from tests.builders import Case, classes_table, spark_session, swept, tasks
+from tests.builders import Case, classes_table, flat, spark_session, swept, tasks
 from tests.engine.test_contract import killing, scored
 
 pytestmark = pytest.mark.spark
@@ -63,7 +63,7 @@ def test_a_fit_that_ends_its_process_is_a_crashed_row_and_the_others_are_equal(e
 @pytest.mark.slow
 def test_a_killed_worker_costs_no_other_outcome_of_its_bundle(engine: Any) -> None:
     work = functools.partial(killing, driver=os.getpid())
-    outcomes = {outcome.candidate: outcome.status for outcome in engine.run(tasks(12), work, "test")}
+    outcomes = {outcome.candidate: outcome.status for outcome in flat(engine.run(tasks(12), work, "test"))}
     assert outcomes == {number: "crashed" if number == 1 else "ok" for number in range(12)}
 
 
@@ -90,7 +90,7 @@ def test_if_the_first_fits_all_crash_the_others_stream_and_the_callers_job_group
     stream = engine.run(tasks(200), functools.partial(killing_first, directory=str(tmp_path)), "test")
     first = next(stream)
     begun = len(list(tmp_path.iterdir()))
-    status = {outcome.candidate: outcome.status for outcome in [first, *stream]}
+    status = {outcome.candidate: outcome.status for outcome in flat([first, *stream])}
     assert 1 <= begun < 198
     assert [status[number] == "ok" for number in range(200)] == [False, False, *[True] * 198]
     assert {name: sc.getLocalProperty(name) for name in mine} == mine
@@ -109,7 +109,7 @@ def killing_sixth(task: FitTask, *, directory: str) -> list[Outcome]:
 def test_where_tasks_are_bounded_a_crash_costs_no_other_fit(engine: Any, tmp_path: Path) -> None:
     bounded = engine_of(active_session(), max_tasks=1)
     work = functools.partial(killing_sixth, directory=str(tmp_path))
-    outcomes = {outcome.candidate: outcome.status for outcome in bounded.run(tasks(12), work, "test")}
+    outcomes = {outcome.candidate: outcome.status for outcome in flat(bounded.run(tasks(12), work, "test"))}
     assert [number for number in range(12) if outcomes[number] != "ok"] == [5]
     assert len(list(tmp_path.iterdir())) == 11
 
@@ -128,7 +128,7 @@ def test_a_poisoned_update_on_the_driver_costs_no_outcome(
 
     monkeypatch.setattr(Channel, "addInPlace", poisoned)
     for _ in range(2):  # Spark's channel stays broken for later sweeps of the session
-        outcomes = list(engine.run(tasks(8, rungs=2), scored, "test"))
+        outcomes = flat(engine.run(tasks(8, rungs=2), scored, "test"))
         assert sorted(outcome.candidate for outcome in outcomes) == list(range(16))
         assert {outcome.status for outcome in outcomes} == {"ok"}
     assert raised

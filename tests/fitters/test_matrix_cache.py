@@ -20,7 +20,7 @@ from hptune.observers import Observer
 from hptune.plan import make_plan
 from hptune.records import Outcome
 from hptune.sweep import run
-from tests.builders import Case, classes_table, evaluation, spark_session, sweep_of, swept
+from tests.builders import Case, classes_table, evaluation, flat, spark_session, sweep_of, swept
 
 GRID = [{"max_depth": depth, "n_estimators": rounds} for depth in (1, 2, 3, 4) for rounds in (1, 2)]
 
@@ -36,7 +36,7 @@ def outcomes(engine: Engine, run_id: str, candidates: list[dict[str, Any]] = GRI
 
     case = Case(XGBClassifier(random_state=0), {}, *classes_table())
     plan = make_plan(case.estimator, candidates, 3, {})
-    return list(engine.run(plan.tasks, functools.partial(evaluate, evaluation(case, run_id=run_id)), "test"))
+    return flat(engine.run(plan.tasks, functools.partial(evaluate, evaluation(case, run_id=run_id)), "test"))
 
 
 def built(found: list[Outcome]) -> Counter[tuple[int, int]]:

@@ -107,7 +107,9 @@ def test_what_a_killed_driver_had_not_sent_is_not_lost(
 class Killed(Recorded):
     """Its process is killed after some outcomes."""
 
-    def run(self, tasks: Sequence[FitTask], work: Any, description: str) -> Generator[Outcome, None, None]:
+    def run(
+        self, tasks: Sequence[FitTask], work: Any, description: str
+    ) -> Generator[list[Outcome], None, None]:
         yield from itertools.islice(SerialEngine.run(self, tasks, work, description), 7)
         os.kill(os.getpid(), signal.SIGKILL)
 
