@@ -6,6 +6,7 @@ from hptune.fitters._early_stopping import stopping_early
 from hptune.fitters._matrix_cache import nothing_kept
 from hptune.fitters._models import MODEL_FILES, SavedModel, model_bytes, read_model
 from hptune.fitters._registry import BY_NAME, evaluate, fit_alone, fitter_for
+from hptune.fitters._versions import difference, loaded_versions
 from hptune.fitters._xgboost_parameters import check_parameter_names
 
 __all__ = [
@@ -17,9 +18,11 @@ __all__ = [
     "SavedModel",
     "apply_params",
     "check_parameter_names",
+    "difference",
     "evaluate",
     "fit_alone",
     "fitter_for",
+    "loaded_versions",
     "model_bytes",
     "nothing_kept",
     "read_model",
