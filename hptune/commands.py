@@ -35,6 +35,7 @@ __all__ = [
     "explain",
     "features",
     "fetch_files",
+    "rehearse",
     "sample",
     "say",
     "status",
@@ -109,18 +110,20 @@ def sweep(
         directory = outputs.enter_context(
             output_directory(out, existing=existing, cache=cache, say=say, hadoop=opener)
         )
-        from hptune.build import build_sweep
         from hptune.outputs import clear_output
+        from hptune.preflight import check_memory
         from hptune.summary import closing_lines
         from hptune.sweep import agenda
 
-        built = replace(build_sweep(local, cache=cache, progress=say), config=config.to_mapping())
+        built = _built(local, config, cache, say)
         todo = agenda(built, directory, resume=resume, extend=existing == "extended", shown=out)
         for notice in todo.notices:
             say(f"note: {notice}")
         say(_work_ahead(built, todo, config.engine))
         if engine is None and todo.tasks:
             engine, seconds = _started(config, stack)
+        if engine is not None and todo.tasks:
+            check_memory(built, engine, say)
         if not resume:
             clear_output(directory)
         started = time.monotonic()
@@ -132,6 +135,34 @@ def sweep(
         show(closing_text)
         show(f"engine started in {duration(seconds)}, sweep took {duration(time.monotonic() - started)}")
     return replace(result, out=out, load_model=None) if is_remote(out) else result
+
+
+def rehearse(
+    config: SweepConfig, cache: Path, say: Say, *, existing: Existing = "refused", show: Say = print
+) -> None:
+    """``hptune sweep --dry-run``: everything checked, one fit made, nothing written but the caches of inputs."""
+    from hptune.formats import check_data
+    from hptune.preflight import check_memory
+    from hptune.rehearsal import rehearse as lines_of
+    from hptune.remote import local_inputs
+    from hptune.sweep import agenda
+
+    resume = existing in ("resumed", "extended")
+    if resume and (config.out is None or is_remote(config.out)):
+        raise ConfigurationError("--dry-run --resume without a local directory", "name one with --out")
+    with deadline(config.limits.timeout), ExitStack() as stack:
+        engine, _ = _early_engine(config, stack, say)
+        opener = hadoop_opener(config.spark)
+        local = stack.enter_context(local_inputs(config, cache=cache, say=say, hadoop=opener))
+        check_data(local.data)
+        built = _built(local, config, cache, say)
+        directory = Path(str(config.out).removeprefix("file://")) if resume else None
+        todo = agenda(built, directory, resume=resume, extend=existing == "extended")
+        if engine is None:
+            say(f"starting the {config.engine} engine")
+            engine, _ = _started(config, stack)
+        for line in lines_of(built, todo, engine, check_memory(built, engine, say)):
+            show(line)
 
 
 def existing_sweep(*, overwrite: bool, resume: bool, extend: bool) -> Existing:
@@ -202,6 +233,17 @@ def _early_engine(config: SweepConfig, stack: ExitStack, say: Say) -> tuple[Engi
         raise ConfigurationError(f"{uris[0]} is read through Spark", "use the spark engine")
     say("starting the spark engine, which reads the files")
     return _started(config, stack)
+
+
+def _built(local: SweepConfig, config: SweepConfig, cache: Path, say: Say) -> Sweep:
+    """The sweep over the local copies, its folds looked at; its configuration is the one that was asked for."""
+    from hptune.build import build_sweep
+    from hptune.preflight import check_folds
+
+    built = replace(build_sweep(local, cache=cache, progress=say), config=config.to_mapping())
+    named = (config.primary_metric, *config.metrics)
+    check_folds(built, tuple(name for name in named if name is not None and ":" not in name))
+    return built
 
 
 def _started(config: SweepConfig, stack: ExitStack) -> tuple[Engine, float]:

@@ -58,11 +58,14 @@ class Host:
         Fits that run there at once.
     memory : int
         Bytes that all of them may use together.
+    shared_from : int, default 0
+        Bytes of data from which on all of them map one copy; of less each has its own.
     """
 
     name: str
     slots: int
     memory: int
+    shared_from: int = 0
 
 
 class Engine(Protocol):

@@ -7,6 +7,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from pyspark import SparkConf, SparkContext
@@ -85,8 +86,10 @@ def await_more_executors(sc: SparkContext) -> None:
         time.sleep(0.1)
 
 
-def hosts_of(sc: SparkContext, slots: int) -> list[Host]:
+def hosts_of(sc: SparkContext, slots: int, broadcast_bytes: int) -> list[Host]:
     """Where `slots` fits at once will run, all with the driver's versions of everything.
+
+    Up to `broadcast_bytes` of data are a copy in each worker.
 
     Raises
     ------
@@ -107,10 +110,11 @@ def hosts_of(sc: SparkContext, slots: int) -> list[Host]:
         if other := difference(answer.versions, loaded_versions()):
             raise other_versions(answer.host, other)
     if master.startswith(("yarn", "k8s")):
-        return [_container(conf, master, slots)]
+        return [replace(_container(conf, master, slots), shared_from=broadcast_bytes)]
     memory = {answer.host: answer.memory for answer in answers}
     heap = _size_of(conf, "spark.driver.memory" if is_local(sc) else "spark.executor.memory", 1 << 30)
-    return [Host(name, math.ceil(slots / len(memory)), there - heap) for name, there in memory.items()]
+    each, copied = math.ceil(slots / len(memory)), 0 if is_local(sc) else broadcast_bytes
+    return [Host(name, each, there - heap, copied) for name, there in memory.items()]
 
 
 def _teller() -> Callable[[Iterable[int]], Iterator[tuple[Any, ...]]]:

@@ -81,7 +81,7 @@ class SparkEngine:
 
     def hosts(self) -> list[Host]:
         """As the executors' Python workers tell it."""
-        return hosts_of(self._sc, self.slots)
+        return hosts_of(self._sc, self.slots, BROADCAST_BYTES)
 
     def close(self) -> None:
         """Stop the session where the engine owns it."""
