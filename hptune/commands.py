@@ -279,7 +279,9 @@ def _carried_out(run: _Run, *, again: Callable[[str], str], quiet: bool, show: S
     from hptune.sweep import carry_out
 
     tally = Tally()
-    observers: list[Observer] = [tally] if quiet else [tally, progress_observer(run.sweep.ranking_metric)]
+    observers: list[Observer] = [tally]
+    if not quiet:
+        observers.append(progress_observer(run.sweep.ranking_metric, run.engine.slots))
     if run.max_failed is not None:
         observers.append(FailureLimit(run.max_failed))
     try:
