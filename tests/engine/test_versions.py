@@ -13,7 +13,7 @@ from hptune.engine import ProcessesEngine, SerialEngine
 from hptune.engine._versions import _checked
 from hptune.errors import ClusterError
 from hptune.fitters import difference, loaded_versions
-from tests.builders import spark_session, tasks
+from tests.builders import flat, spark_session, tasks
 from tests.engine.test_contract import scored
 
 
@@ -44,7 +44,7 @@ def test_fits_on_an_executor_with_other_versions_end_the_sweep_and_name_both(eng
     assert refused.value.what == (
         f"the executor on {socket.gethostname()} has xgboost {loaded_versions()['xgboost']} instead of 0.1.2"
     )
-    outcomes = list(engine.run(tasks(4), scored, "test"))
+    outcomes = flat(engine.run(tasks(4), scored, "test"))
     assert [outcome.status for outcome in outcomes] == ["ok"] * 4
 
 
