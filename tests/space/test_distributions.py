@@ -79,7 +79,11 @@ DEFINITIONS: list[tuple[Expression, Callable[[np.random.Generator], Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("expression", "definition"), DEFINITIONS, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(
+    ("expression", "definition"),
+    DEFINITIONS,
+    ids=lambda value: str(value) if isinstance(value, Expression) else "law",
+)
 def test_discrete_expressions_follow_their_definition(
     expression: Expression, definition: Callable[[np.random.Generator], Any]
 ) -> None:
