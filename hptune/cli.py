@@ -157,6 +157,11 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with the sweep that --out holds")
     parser.add_argument("--extend", action="store_true", help="with --resume: allow a wider search space")
     parser.add_argument("--overwrite", action="store_true", help="replace the sweep that --out holds")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check everything, make one fit, tell plan, memory and time; write nothing",
+    )
     loudness = parser.add_mutually_exclusive_group()
     loudness.add_argument("-q", "--quiet", action="store_true", help="no progress")
     loudness.add_argument("-v", "--verbose", action="store_true", help="show what is logged, tracebacks too")
@@ -165,13 +170,18 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
 
 def _sweep(arguments: argparse.Namespace) -> None:
     say = (lambda line: None) if arguments.quiet else _say
+    config, cache = _config(arguments), arguments.cache or default_cache()
+    existing = commands.existing_sweep(
+        overwrite=arguments.overwrite, resume=arguments.resume, extend=arguments.extend
+    )
+    if arguments.dry_run:
+        commands.rehearse(config, cache, say, existing=existing)
+        return
     commands.sweep(
-        _config(arguments),
-        arguments.cache or default_cache(),
+        config,
+        cache,
         say,
-        existing=commands.existing_sweep(
-            overwrite=arguments.overwrite, resume=arguments.resume, extend=arguments.extend
-        ),
+        existing=existing,
         again=functools.partial(_resuming, arguments.given),
         quiet=arguments.quiet,
     )

@@ -35,6 +35,7 @@ __all__ = [
     "explain",
     "features",
     "fetch_files",
+    "rehearse",
     "sample",
     "say",
     "status",
@@ -108,18 +109,20 @@ def sweep(
         local = stack.enter_context(local_inputs(config, cache=cache, say=say, hadoop=opener))
         check_data(local.data)
         outputs.enter_context(prepared_output(directory, out, existing=existing, say=say, hadoop=opener))
-        from hptune.build import build_sweep
         from hptune.outputs import clear_output, write_rejects
+        from hptune.preflight import check_memory
         from hptune.summary import closing_lines
         from hptune.sweep import agenda
 
-        built = replace(build_sweep(local, cache=cache, progress=say), config=config.to_mapping())
+        built = _built(local, config, cache, say)
         todo = agenda(built, directory, resume=resume, extend=existing == "extended", shown=out)
         for notice in todo.notices:
             say(f"note: {notice}")
         say(_work_ahead(built, todo, config.engine))
         if engine is None and todo.tasks:
             engine, seconds = _started(config, stack)
+        if engine is not None and todo.tasks:
+            check_memory(built, engine, say)
         if not resume:
             clear_output(directory)
         if built.rejects is not None:
@@ -133,6 +136,34 @@ def sweep(
         show(closing_text)
         show(f"engine started in {duration(seconds)}, sweep took {duration(time.monotonic() - started)}")
     return replace(result, out=out, load_model=None) if is_remote(out) else result
+
+
+def rehearse(
+    config: SweepConfig, cache: Path, say: Say, *, existing: Existing = "refused", show: Say = print
+) -> None:
+    """``hptune sweep --dry-run``: everything checked, one fit made, nothing written but the caches of inputs."""
+    from hptune.formats import check_data
+    from hptune.preflight import check_memory
+    from hptune.rehearsal import rehearse as lines_of
+    from hptune.remote import local_inputs
+    from hptune.sweep import agenda
+
+    resume = existing in ("resumed", "extended")
+    if resume and (config.out is None or is_remote(config.out)):
+        raise ConfigurationError("--dry-run --resume without a local directory", "name one with --out")
+    with deadline(config.limits.timeout), ExitStack() as stack:
+        engine, _ = _early_engine(config, stack, say)
+        opener = hadoop_opener(config.spark)
+        local = stack.enter_context(local_inputs(config, cache=cache, say=say, hadoop=opener))
+        check_data(local.data)
+        built = _built(local, config, cache, say)
+        directory = Path(str(config.out).removeprefix("file://")) if resume else None
+        todo = agenda(built, directory, resume=resume, extend=existing == "extended")
+        if engine is None:
+            say(f"starting the {config.engine} engine")
+            engine, _ = _started(config, stack)
+        for line in lines_of(built, todo, engine, check_memory(built, engine, say)):
+            show(line)
 
 
 def existing_sweep(*, overwrite: bool, resume: bool, extend: bool) -> Existing:
@@ -205,6 +236,17 @@ def _early_engine(config: SweepConfig, stack: ExitStack, say: Say) -> tuple[Engi
     return _started(config, stack)
 
 
+def _built(local: SweepConfig, config: SweepConfig, cache: Path, say: Say) -> Sweep:
+    """The sweep over the local copies, its folds looked at; its configuration is the one that was asked for."""
+    from hptune.build import build_sweep
+    from hptune.preflight import check_folds
+
+    built = replace(build_sweep(local, cache=cache, progress=say), config=config.to_mapping())
+    named = (config.primary_metric, *config.metrics)
+    check_folds(built, tuple(name for name in named if name is not None and ":" not in name))
+    return built
+
+
 def _started(config: SweepConfig, stack: ExitStack) -> tuple[Engine, float]:
     start = time.monotonic()
     limits = FitLimits(config.limits.max_concurrent_trials, config.limits.trial_timeout)
@@ -238,7 +280,9 @@ def _carried_out(run: _Run, *, again: Callable[[str], str], quiet: bool, show: S
     from hptune.sweep import carry_out
 
     tally = Tally()
-    observers: list[Observer] = [tally] if quiet else [tally, progress_observer(run.sweep.ranking_metric)]
+    observers: list[Observer] = [tally]
+    if not quiet:
+        observers.append(progress_observer(run.sweep.ranking_metric, run.engine.slots))
     if run.max_failed is not None:
         observers.append(FailureLimit(run.max_failed))
     try:

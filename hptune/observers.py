@@ -37,6 +37,7 @@ __all__ = [
     "Tally",
     "TransferBar",
     "TransferLines",
+    "duration",
     "progress_observer",
     "transfer_progress",
 ]
@@ -98,7 +99,9 @@ class _State:
 class _Tracker:
     """Counts outcomes; a candidate's mean counts once all its folds are in."""
 
-    def __init__(self, plan: Plan, metric: str) -> None:
+    def __init__(
+        self, plan: Plan, metric: str, slots: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._metric = metric
         self._folds = plan.n_folds
         self._cost = {
@@ -106,28 +109,26 @@ class _Tracker:
             for task in plan.tasks
             for rung in task.rungs
         }
-        self._cost_left = sum(task.cost for task in plan.tasks)
         self._total = plan.n_cells
         self._scores: dict[int, list[float]] = defaultdict(list)
         self._done = 0
-        self._done_cost = 0.0
         self._best: float | None = None
-        self._start = time.monotonic()
+        self._pace = _Pace(slots, sum(task.cost for task in plan.tasks), clock)
 
     def see(self, outcome: Outcome) -> _State:
         self._count(outcome)
-        self._done_cost += self._cost[outcome.candidate, outcome.fold]
+        self._pace.see(outcome, self._cost[outcome.candidate, outcome.fold])
         return self._state()
 
     def see_earlier(self, outcomes: Sequence[Outcome]) -> _State:
         """Outcomes of earlier sessions tell nothing of this one's pace."""
         for outcome in outcomes:
             self._count(outcome)
+            self._pace.cost_left -= self._cost[outcome.candidate, outcome.fold]
         return self._state()
 
     def _count(self, outcome: Outcome) -> None:
         self._done += 1
-        self._cost_left -= self._cost[outcome.candidate, outcome.fold]
         scores = self._scores[outcome.candidate]
         scores.append(outcome.test_scores.get(self._metric, np.nan))
         mean = float(np.mean(scores))
@@ -135,10 +136,37 @@ class _Tracker:
             self._best = mean
 
     def _state(self) -> _State:
-        left = None
-        if self._done_cost:
-            left = (time.monotonic() - self._start) * max(0.0, self._cost_left) / self._done_cost
-        return _State(self._done, self._total, self._best, left)
+        return _State(self._done, self._total, self._best, self._pace.seconds_left())
+
+
+class _Pace:
+    """How long the rest will take, told by the work that was done and by what must be done on each slot by now.
+
+    The first outcome arrives when all slots have worked for about as long as its fit; before it, workers started.
+    """
+
+    def __init__(self, slots: int, cost_left: float, clock: Callable[[], float]) -> None:
+        self.cost_left = cost_left
+        self._slots = slots
+        self._clock = clock
+        self._began = float("inf")
+        self._of_fit: dict[int, float] = defaultdict(float)  # seconds of work
+        self._work = 0.0
+        self._cost_done = 0.0
+
+    def see(self, outcome: Outcome, cost: float) -> None:
+        self.cost_left -= cost
+        self._cost_done += cost
+        self._work += outcome.work_time
+        self._of_fit[outcome.fit_id] += outcome.work_time
+        self._began = min(self._began, self._clock() - self._of_fit[outcome.fit_id])
+
+    def seconds_left(self) -> float | None:
+        if not self._cost_done:
+            return None
+        left = self._work / self._cost_done * max(0.0, self.cost_left)
+        under_way = max(0.0, self._slots * (self._clock() - self._began) - self._work)
+        return max(0.0, left - under_way) / self._slots
 
 
 class FailureLimit(Observer):
@@ -169,10 +197,11 @@ class FailureLimit(Observer):
 
 
 class ProgressBar(Observer):
-    """A bar that redraws itself, for terminals."""
+    """A bar that redraws itself, for terminals; `slots` fits run at once."""
 
-    def __init__(self, metric: str, console: Console) -> None:
+    def __init__(self, metric: str, console: Console, slots: int = 1) -> None:
         self._metric = metric
+        self._slots = slots
         self._bar = Progress(
             TextColumn("fits"),
             BarColumn(),
@@ -184,7 +213,7 @@ class ProgressBar(Observer):
         )
 
     def on_start(self, plan: Plan) -> None:
-        self._tracker = _Tracker(plan, self._metric)
+        self._tracker = _Tracker(plan, self._metric, self._slots)
         self._task = self._bar.add_task("fits", total=plan.n_cells, state="starting")
         self._bar.start()
 
@@ -211,16 +240,19 @@ class ProgressLines(Observer):
         Where lines go.
     seconds : float, default 10
         Least time between two lines; the last outcome always has one.
+    slots : int, default 1
+        Fits at once, for the time that is left.
     """
 
-    def __init__(self, metric: str, stream: IO[str], seconds: float = 10.0) -> None:
+    def __init__(self, metric: str, stream: IO[str], seconds: float = 10.0, slots: int = 1) -> None:
         self._metric = metric
+        self._slots = slots
         self._stream = stream
         self._seconds = seconds
         self._next = 0.0
 
     def on_start(self, plan: Plan) -> None:
-        self._tracker = _Tracker(plan, self._metric)
+        self._tracker = _Tracker(plan, self._metric, self._slots)
 
     def on_resume(self, outcomes: Sequence[Outcome]) -> None:
         if outcomes:
@@ -235,11 +267,11 @@ class ProgressLines(Observer):
         print(f"{state.done}/{state.total} fits, {state.text()}", file=self._stream, flush=True)
 
 
-def progress_observer(metric: str) -> Observer:
+def progress_observer(metric: str, slots: int = 1) -> Observer:
     """A bar where standard error is a terminal, else lines."""
     if sys.stderr.isatty():
-        return ProgressBar(metric, Console(stderr=True))
-    return ProgressLines(metric, sys.stderr)
+        return ProgressBar(metric, Console(stderr=True), slots)
+    return ProgressLines(metric, sys.stderr, slots=slots)
 
 
 class TransferLines:

@@ -49,7 +49,7 @@ from hptune.resume import Agenda, fresh_agenda, resumed_agenda
 from hptune.sessions import open_session
 from hptune.summary import SweepResult, savings
 
-__all__ = ["Sweep", "agenda", "carry_out", "run"]
+__all__ = ["Sweep", "agenda", "carry_out", "evaluation", "run"]
 
 _log = logging.getLogger(__name__)
 
@@ -279,7 +279,7 @@ def _stream(sweep: Sweep, agenda: Agenda, engine: Engine) -> Generator[list[Outc
         return
     threads = engine.threads(len(agenda.tasks))
     warn_of_capped_threads(sweep.estimator, sweep.candidates, threads)
-    work = functools.partial(evaluate, _evaluation(sweep, threads))
+    work = functools.partial(evaluate, evaluation(sweep, threads))
     description = (
         f"hptune sweep {sweep.name}: {agenda.plan.n_candidates} candidates x {agenda.plan.n_folds} folds"
         f" in {len(agenda.tasks)} fits"
@@ -288,7 +288,8 @@ def _stream(sweep: Sweep, agenda: Agenda, engine: Engine) -> Generator[list[Outc
         yield from stream
 
 
-def _evaluation(sweep: Sweep, threads: int) -> Evaluation:
+def evaluation(sweep: Sweep, threads: int) -> Evaluation:
+    """What all fits of the sweep have in common, each with so many native threads."""
     fit_params, score_params = routed_params(sweep.estimator, sweep.scorer, _fit_params(sweep.train))
     return Evaluation(
         estimator=_estimator(sweep),

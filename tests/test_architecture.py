@@ -46,8 +46,8 @@ HOUSE = [
     ["sessions"],
     ["config", "sweep"],
     ["formats"],
-    ["build", "finished", "remote"],
-    ["explain", "status"],
+    ["build", "finished", "preflight", "remote"],
+    ["explain", "rehearsal", "status"],
     ["commands"],
     ["__main__", "api", "cli", "search"],
 ]

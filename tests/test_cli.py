@@ -469,7 +469,7 @@ def test_the_users_own_module_beside_the_command_reaches_worker_processes(work: 
     finished = own_model(work, tmp_path, "search_space={bad: [0, 9]}", "engine=processes")
     assert finished.returncode == 0, finished.stderr
     table = pd.read_csv(tmp_path / "out" / "results.csv")
-    assert table["status"].tolist() == ["ok", "failed"]
+    assert table["status"].tolist() == ["ok", "crashed"]
     assert (tmp_path / "out" / "model.skops").exists()
 
 

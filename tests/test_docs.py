@@ -38,6 +38,16 @@ def test_the_search_space_in_python_works() -> None:
     exec(snippet, {})  # noqa: S102 - our own documentation
 
 
+def test_the_page_on_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"{n % 9},{n % 2},{3 * (n % 9) + n % 2}\n" for n in range(60))
+    (tmp_path / "homes.csv").write_text(f"rooms,garden,price\n{rows}")
+    names: dict[str, Any] = {}
+    for snippet in snippets(ROOT / "docs" / "python.md"):
+        exec(snippet, names)  # noqa: S102 - our own documentation
+    assert names["again"].best_params == names["result"].best_params
+
+
 @pytest.mark.spark
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_from_top_to_bottom(

@@ -12,7 +12,7 @@ from rich.console import Console
 from xgboost import XGBClassifier
 
 from hptune.engine import ProcessesEngine, SerialEngine
-from hptune.observers import Observer, ProgressBar, ProgressLines
+from hptune.observers import Observer, ProgressBar, ProgressLines, _Tracker
 from hptune.plan import Plan
 from hptune.records import FitTask, Outcome, Rung
 from hptune.summary import closing_lines, ranking
@@ -42,6 +42,27 @@ def test_a_line_tells_what_is_done_and_what_is_best() -> None:
     assert "no score yet" in shown[0]  # a candidate counts once all its folds are in
     assert "best -2.00000" in shown[1] and "best -2.00000" in shown[2] and "best -1.00000" in shown[3]
     assert shown[1].endswith(" left")
+
+
+def seconds_left(arrivals: Sequence[tuple[float, float]], slots: int, fits: int) -> list[float | None]:
+    """What is told at each arrival of (time, seconds of work), of fits of equal cost."""
+    plan = Plan(tuple(FitTask(n, 0, {}, (Rung(n),)) for n in range(fits)), fits, 1, 0)
+    now = [0.0]
+    tracker = _Tracker(plan, "score", slots, lambda: now[0])
+    told = []
+    for number, (now[0], work) in enumerate(arrivals):
+        told.append(tracker.see(outcome(number, fit_id=number, work_time=work)).seconds_left)
+    return told
+
+
+def test_the_first_fit_already_tells_when_the_last_will_end() -> None:
+    # Two slots, workers that took 4 s to start, ten fits of 6 s each: 30 s of fitting, from 4 to 34.
+    assert seconds_left([(10, 6), (10, 6), (16, 6)], slots=2, fits=10) == [24, 24, 18]
+
+
+def test_fits_that_end_sooner_than_their_cost_says_bring_the_end_closer() -> None:
+    first, second = seconds_left([(6, 6), (8, 2)], slots=1, fits=4)
+    assert (first, second) == (18, 8)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])

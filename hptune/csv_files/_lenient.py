@@ -68,8 +68,8 @@ def _sound(rows: Iterator[Judged], file: str, rejects: list[Reject]) -> Iterator
 
 
 def _batch(rows: Sequence[Judged], header: Sequence[str], columns: Columns) -> Any:
-    cells = {name: [row.cells[header.index(name)] for row in rows] for name in columns}
-    arrays = [_array(cells[name], kind) for name, kind in columns.items()]
+    at = {name: header.index(name) for name in columns}
+    arrays = [_array([row.cells[at[name]] for row in rows], kind) for name, kind in columns.items()]
     return pa.RecordBatch.from_arrays(arrays, names=list(columns))
 
 

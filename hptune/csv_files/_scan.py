@@ -121,7 +121,7 @@ def judged_rows(path: Path, columns: Columns) -> Iterator[Iterator[Judged]]:
 
 def _judged(records: Iterator[Record], columns: Columns) -> Iterator[Judged]:
     header = next(records)[1]
-    kinds = [(header.index(name), name, kind) for name, kind in columns.items()]
+    kinds = [(header.index(name), name, kind) for name, kind in columns.items() if kind is not TEXT]
     try:
         for line, cells in records:
             column, problem = _problem(cells, len(header), kinds) or (0, None)
@@ -133,9 +133,9 @@ def _judged(records: Iterator[Record], columns: Columns) -> Iterator[Judged]:
 def _problem(cells: list[str], width: int, kinds: list[tuple[int, str, Kind]]) -> tuple[int, str] | None:
     if not cells:
         return 1, "blank row"
-    broken = next((i for i, cell in enumerate(cells) if _NOT_TEXT.search(cell)), None)
-    if broken is not None:
-        return broken + 1, "bytes that are not UTF-8 text"
+    if _NOT_TEXT.search("".join(cells)):
+        broken = next(i for i, cell in enumerate(cells, start=1) if _NOT_TEXT.search(cell))
+        return broken, "bytes that are not UTF-8 text"
     if len(cells) != width:
         return min(len(cells), width) + 1, f"{len(cells)} cells where the header has {width}"
     for at, name, kind in kinds:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import pickle
+import socket
 import traceback
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,16 +13,19 @@ from typing import Any, Protocol, TypeAlias
 
 import cloudpickle
 
+from hptune.memory import memory_limit
 from hptune.records import ERROR_BYTES, FitTask, Outcome, Status, clipped
 
 __all__ = [
     "CRASHED",
     "Engine",
     "FitLimits",
+    "Host",
     "Work",
     "failed",
     "guarded",
     "original_exception",
+    "this_host",
     "under_spark_submit",
 ]
 
@@ -40,6 +44,28 @@ class FitLimits:
 
     max_tasks: int | None = None
     trial_timeout: float | None = None
+
+
+@dataclass(frozen=True)
+class Host:
+    """Where some of the fits run.
+
+    Parameters
+    ----------
+    name : str
+        Of a host, or of what bounds the memory there.
+    slots : int
+        Fits that run there at once.
+    memory : int
+        Bytes that all of them may use together.
+    shared_from : int, default 0
+        Bytes of data from which on all of them map one copy; of less each has its own.
+    """
+
+    name: str
+    slots: int
+    memory: int
+    shared_from: int = 0
 
 
 class Engine(Protocol):
@@ -68,8 +94,22 @@ class Engine(Protocol):
         Closing the generator stops the tasks that have not ended.
         """
 
+    def hosts(self) -> list[Host]:
+        """Where fits will run, as the workers themselves tell it.
+
+        Raises
+        ------
+        ClusterError
+            No worker is there within Spark's waiting time, or they cannot run Python.
+        """
+
     def close(self) -> None:
         """Give back what the engine itself started."""
+
+
+def this_host(slots: int) -> Host:
+    """The one of this process, for engines that need no other."""
+    return Host(socket.gethostname(), slots, memory_limit())
 
 
 def under_spark_submit() -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from joblib import effective_n_jobs
 
-from hptune.engine._base import Work
+from hptune.engine._base import Host, Work, this_host
 from hptune.engine._children import Pool, fits_in
 from hptune.engine._payload import lay_down
 from hptune.records import FitTask, Outcome
@@ -50,6 +50,10 @@ class ProcessesEngine:
     def threads(self, n_tasks: int) -> int:
         """The machine's cores divided by the tasks that run at once."""
         return max(1, (os.cpu_count() or 1) // max(1, min(n_tasks, self.slots)))
+
+    def hosts(self) -> list[Host]:
+        """This one."""
+        return [this_host(self.slots)]
 
     def close(self) -> None:
         """Nothing to give back: idle processes end by themselves, and with this one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Sequence
 
-from hptune.engine._base import Work, guarded
+from hptune.engine._base import Host, Work, guarded, this_host
 from hptune.records import FitTask, Outcome
 
 __all__ = ["SerialEngine"]
@@ -20,6 +20,10 @@ class SerialEngine:
     def threads(self, n_tasks: int) -> int:
         """All cores."""
         return os.cpu_count() or 1
+
+    def hosts(self) -> list[Host]:
+        """This one."""
+        return [this_host(1)]
 
     def close(self) -> None:
         """Nothing to give back."""

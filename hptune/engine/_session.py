@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Mapping
 
 from py4j.protocol import Py4JError
@@ -14,13 +15,20 @@ from pyspark.sql import SparkSession
 from hptune.engine._base import FitLimits, under_spark_submit
 from hptune.engine._bounded import bounded
 from hptune.engine._ending import has_ended, session_ended
-from hptune.engine._executors import DEFAULT_WAIT, waiting_time
+from hptune.engine._executors import (
+    DEFAULT_WAIT,
+    await_executors,
+    await_more_executors,
+    is_local,
+    waiting_time,
+)
 from hptune.engine._hadoop import HadoopStore, open_hadoop
 from hptune.engine._spark import SparkEngine
 from hptune.errors import ClusterError
 
 __all__ = ["check_session", "hadoop_store", "open_spark_engine"]
 
+_LEAST_WAIT = 10.0  # seconds for executors, however long Spark's own start took
 _LOOPBACK = "127.0.0.1"
 _DEFAULTS = {
     "spark.driver.memory": "1g",
@@ -50,8 +58,13 @@ def open_spark_engine(options: Mapping[str, str], name: str, limits: FitLimits) 
         Spark cannot be started, or the session is a Spark Connect one.
     """
     active = SparkSession.getActiveSession()
+    start = time.monotonic()
     session = active or _started(options, name)
     check_session(session)
+    if active is None and not is_local(session.sparkContext):
+        wait = waiting_time(session.sparkContext.getConf()) - (time.monotonic() - start)
+        await_executors(session.sparkContext, max(wait, _LEAST_WAIT))
+        await_more_executors(session.sparkContext)
     return SparkEngine(
         session, owned=active is None, max_tasks=limits.max_tasks, trial_timeout=limits.trial_timeout
     )

@@ -16,14 +16,17 @@ from typing import Any
 from pyspark import RDD, InheritableThread
 from pyspark.sql import SparkSession
 
-from hptune.engine._base import CRASHED, Work, failed
+from hptune.engine._base import CRASHED, Host, Work, failed, original_exception
 from hptune.engine._bounded import bounded
 from hptune.engine._cores import cores_of, with_cores
 from hptune.engine._ending import has_ended, session_ended, unless_ended
+from hptune.engine._executors import hosts_of, is_local
 from hptune.engine._payload import Payload, lay_down
 from hptune.engine._shipping import serve, ship_package, withdraw
 from hptune.engine._stream import OutcomeStream
 from hptune.engine._tasks import Bundle, Fitting, fits_of
+from hptune.engine._versions import with_same_versions
+from hptune.errors import ClusterError
 from hptune.plan import pack
 from hptune.records import FitTask, Outcome
 
@@ -74,8 +77,12 @@ class SparkEngine:
         self.max_jobs = 2  # what runs at once is up to Spark
         if max_tasks is not None:
             self.slots = self.max_jobs = max(1, min(self.slots, max_tasks))
-        self.is_local = str(self._sc.master).split("[")[0] == "local"
+        self.is_local = is_local(self._sc)
         self.max_failures = _max_failures(str(self._sc.master), str(conf.get("spark.task.maxFailures", "4")))
+
+    def hosts(self) -> list[Host]:
+        """As the executors' Python workers tell it."""
+        return hosts_of(self._sc, self.slots, BROADCAST_BYTES)
 
     def close(self) -> None:
         """Stop the session where the engine owns it."""
@@ -108,7 +115,7 @@ class SparkEngine:
         with tempfile.TemporaryDirectory(prefix="hptune-", ignore_cleanup_errors=True) as directory:
             run = _Run(self, description, self.threads(len(tasks)), Path(directory))
             try:
-                run.share(work)
+                run.share(with_same_versions(work))
                 yield from run.outcomes(tasks)
             except Exception as error:
                 if has_ended(self._sc):
@@ -231,7 +238,7 @@ class _Run:
             if isinstance(item, _Done):
                 done.append(item)
             else:
-                outcomes.extend(map(Outcome.from_json, item))
+                outcomes.extend(map(_read, item))
             try:
                 item = self.stream.queue.get_nowait()
             except queue.Empty:
@@ -317,7 +324,7 @@ class _Run:
             with unless_ended(self.sc):
                 for name, value in before.items():  # this is the caller's thread
                     self.sc.setLocalProperty(name, value)  # type: ignore[arg-type]  # None takes it away
-        return [Outcome.from_json(line) for line in lines]
+        return [_read(line) for line in lines]
 
     def _rdd(self, bundles: Sequence[Bundle]) -> RDD[Bundle]:
         """A Spark task for each bundle, with as many cores as its fits have threads."""
@@ -327,6 +334,16 @@ class _Run:
 
     def _describe(self) -> None:
         self.sc.setJobGroup(self.group, self.description, interruptOnCancel=True)
+
+
+def _read(line: str | bytes) -> Outcome:
+    """The outcome, unless the executor is not fit for any."""
+    outcome = Outcome.from_json(line)
+    if outcome.raised is not None and ClusterError.__qualname__ in str(outcome.error):
+        error = original_exception(outcome)
+        if isinstance(error, ClusterError):
+            raise error
+    return outcome
 
 
 def _seconds_per_cost(outcomes: Sequence[Outcome], cost: dict[int, float]) -> float:

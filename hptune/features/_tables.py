@@ -42,6 +42,7 @@ __all__ = [
     "boolean_csr",
     "find_files",
     "lookup",
+    "raw_file_names",
     "read_tables",
 ]
 

@@ -138,7 +138,7 @@ def test_a_line_end_inside_quotes_may_fall_on_the_edge_of_a_block(monkeypatch: p
         *((1000 + at, "two\nlines", f"m{at % 7}\n\n") for at in range(60)),
     ]
     whole = build(raw)
-    monkeypatch.setattr(strict_csv, "_BLOCK_BYTES", 128)
+    monkeypatch.setattr(strict_csv, "BLOCK_BYTES", 128)
     assert build(raw).train.fingerprint == whole.train.fingerprint
     assert "model=m6\n\n" in whole.train.columns
 
@@ -212,7 +212,7 @@ def raw_files(draw: st.DrawFn) -> Raw:
 def test_every_feature_equals_the_plain_account(encoding: str, raw: Raw, events_at_once: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks_module, "_EVENTS_AT_ONCE", events_at_once)
-        patch.setattr(strict_csv, "_BLOCK_BYTES", 256)  # so that a file comes in several batches
+        patch.setattr(strict_csv, "BLOCK_BYTES", 256)  # so that a file comes in several batches
         dataset = build(raw, encoding=encoding)
     assert list(dataset.train.columns) == expected_columns(raw)
     for part in (dataset.train, dataset.test):

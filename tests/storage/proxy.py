@@ -73,6 +73,14 @@ def silent(exchange: Exchange) -> None:
         exchange.client.recv(1)
 
 
+def slowly(exchange: Exchange) -> None:
+    """A thin line: the answer comes at about a MiB a second, and the connection ends with it."""
+    exchange.server.sendall(exchange.request)
+    exchange.server.settimeout(0.3)
+    while not exchange.closing.wait(0.05) and (block := exchange.server.recv(_BLOCK)):
+        exchange.client.sendall(block)
+
+
 def drip(exchange: Exchange) -> None:
     """The body goes on, a byte now and then."""
     exchange.forward(100_000)

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 import random
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +16,9 @@ import pytest
 from hptune.errors import StorageError
 from hptune.storage import Patience, fetch, upload
 from tests.storage.azurite import Azurite, running_azurite
-from tests.storage.conftest import Container, Run, new_container
+from tests.storage.conftest import Container, Run, Start, new_container
 from tests.storage.proxy import (
+    Exchange,
     Fault,
     Proxy,
     busy,
@@ -26,6 +28,7 @@ from tests.storage.proxy import (
     reset,
     running_proxy,
     silent,
+    slowly,
     stall,
 )
 
@@ -78,6 +81,38 @@ def test_damage_that_goes_on_is_an_error_and_leaves_no_file(
     with pytest.raises(StorageError, match="damaged 3 times"):
         fetch(container.store(port=proxy.port), tmp_path / "here")
     assert not list((tmp_path / "here").glob("big.bin"))
+
+
+def test_one_connection_that_fails_for_long_is_not_given_up_while_bytes_come_through_others(
+    container: Container, proxy: Proxy, tmp_path: Path
+) -> None:
+    container.put("big.bin", CONTENT)
+    proxy.plan(slowly, slowly, slowly, busy, busy, busy, busy)  # those are 3 s, with a patience of 1 s
+    fetch(container.store(port=proxy.port, patience=Patience(1, 1, 1)), tmp_path / "here")
+    assert proxy.faults.empty()
+    assert sha256(tmp_path / "here" / "big.bin") == SHA256
+
+
+def test_a_fetch_that_is_interrupted_does_not_wait_for_its_ranges(
+    container: Container, proxy: Proxy, started: Start, tmp_path: Path
+) -> None:
+    container.put("raw/big.bin", CONTENT)
+    coming = threading.Event()
+
+    def endless(exchange: Exchange) -> None:
+        exchange.forward(100_000)
+        coming.set()
+        while not exchange.closing.wait(0.1) and (block := exchange.server.recv(1000)):
+            exchange.client.sendall(block)  # seven minutes, never silent
+
+    proxy.plan(*[endless] * 4)
+    through = {"AZURE_STORAGE_CONNECTION_STRING": container.server.connection_string_at(proxy.port)}
+    process = started("fetch", f"{container.uri}/raw", "here", **through)
+    assert coming.wait(60)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGINT
+    assert {path.name for path in (tmp_path / "here").iterdir()} == {"big.bin.part", "big.bin.part.ranges"}
 
 
 @pytest.mark.parametrize("fault", [drip, drip_at_once])

@@ -136,7 +136,7 @@ def test_explain_writes_what_scikit_learns_functions_say(
     assert main(sweep) == 0
     model_before = (tmp_path / "out" / "model.ubj").read_bytes()
     (tmp_path / "out" / "model.ubj").unlink()  # nothing may depend on it
-    assert main(["explain", str(tmp_path / "out")]) == 0
+    assert main(["explain", str(tmp_path / "out"), "--cache", str(tmp_path / "cache"), "-v"]) == 0
     assert model_before
     best = json.loads((tmp_path / "out" / "best_params.json").read_text())["params"]
     X, y = _matrix()
