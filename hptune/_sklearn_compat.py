@@ -187,12 +187,13 @@ def reads_predictions_only(scorer: Any) -> bool:
 
 
 def scorer_content(scorer: Any) -> Any:
-    """What makes a scorer what it is, in values that can be compared; a callable that is not scikit-learn's as it is.
+    """What makes a scorer what it is, in values that can be compared; what is none of scikit-learn's as it is.
 
-    Scorers have no public attributes, and their texts name functions without the modules.
+    Scorers have no public attributes, and their texts name functions without the modules. One that requests
+    metadata carries more than that.
     """
     if type(scorer) is scorers._MultimetricScorer:
         return {name: scorer_content(single) for name, single in scorer._scorers.items()}
-    if type(scorer) is scorers._Scorer:
+    if type(scorer) is scorers._Scorer and not hasattr(scorer, "_metadata_request"):
         return [scorer._score_func, scorer._sign, dict(scorer._kwargs), scorer._response_method]
     return "score" if type(scorer) is scorers._PassthroughScorer else scorer

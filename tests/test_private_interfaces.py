@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import xgboost as xgb
+from sklearn import config_context
+from sklearn.linear_model import Ridge
+from sklearn.metrics import check_scoring, f1_score, make_scorer
 from sklearn.model_selection import GridSearchCV
 from sklearn.model_selection import _validation as validation
 from sklearn.utils.metaestimators import _safe_split
 
+from hptune._sklearn_compat import scorer_content
 from hptune.fitters._xgboost_compat import model_of_rounds, shared_matrix
 from tests.builders import classes_table
 
@@ -86,3 +90,16 @@ def test_a_model_of_fewer_rounds_is_the_shorter_fit(kind: Any) -> None:
     assert model.n_estimators == 3
     assert np.array_equal(model.predict(X), short.predict(X))
     assert long.get_booster().num_boosted_rounds() == 7
+
+
+def test_a_scorer_is_what_its_four_attributes_say() -> None:
+    scorer = make_scorer(f1_score, greater_is_better=False, response_method="predict", average="macro")
+    assert scorer_content(scorer) == [f1_score, -1, {"average": "macro"}, "predict"]
+    several = check_scoring(Ridge(), scoring=["r2", "neg_max_error"])
+    assert scorer_content(several).keys() == {"r2", "neg_max_error"}
+    assert scorer_content(check_scoring(Ridge())) == "score"
+    assert scorer_content(len) is len
+    assert set(vars(scorer)) == {"_score_func", "_sign", "_kwargs", "_response_method"}
+    with config_context(enable_metadata_routing=True):
+        requesting = make_scorer(f1_score).set_score_request(sample_weight=True)
+    assert scorer_content(requesting) is requesting
