@@ -7,6 +7,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from pyspark import SparkConf, SparkContext
 
 from hptune.engine._base import Host
 from hptune.engine._bounded import bounded
-from hptune.engine._ending import has_ended, session_ended
+from hptune.engine._ending import has_ended, session_ended, unless_ended
 from hptune.engine._shipping import ship_package
 from hptune.engine._versions import other_versions
 from hptune.errors import ClusterError
@@ -27,6 +28,8 @@ _TIMES = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400
 _SIZES = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "": 1 << 20}
 _LEAST_OVERHEAD = 384 << 20
 _ANSWER_SECONDS = 600.0  # for executors that are there; they load all libraries
+_CAUSES = ("Python in worker has different version[^,\n]*", "Cannot run program [^\n]*", r"\w*Error: [^\n]+")
+_CAUSE_CHARACTERS = 200
 _SETTLED_SECONDS, _SETTLING_SECONDS = 1.0, 10.0
 _MEND_PYTHON = (
     "let PYSPARK_PYTHON name the driver's version of Python, with hptune's requirements, on all hosts"
@@ -154,7 +157,8 @@ def _collected(
         return sc.parallelize(range(tasks), tasks).mapPartitions(function).collect()
 
     try:
-        return list(bounded(run, seconds))
+        with _unlogged(sc):
+            return list(bounded(run, seconds))
     except TimeoutError:
         sc.cancelJobGroup(group)
         raise
@@ -164,14 +168,31 @@ def _collected(
         raise ClusterError(f"the executors cannot run Python ({_cause(str(error))})", _MEND_PYTHON) from error
 
 
+@contextmanager
+def _unlogged(sc: SparkContext) -> Iterator[None]:
+    """Spark's pages on a task that fails are kept from the terminal, where its level of logging is known."""
+    level = sc.getConf().get("spark.log.level")
+    if level is None:
+        yield
+        return
+    sc.setLogLevel("OFF")
+    try:
+        yield
+    finally:
+        with unless_ended(sc):
+            sc.setLogLevel(level)
+
+
 def _cause(text: str) -> str:
-    """The line of a job's error that says most."""
-    lines = [line.strip().removeprefix("Caused by: ") for line in text.splitlines()]
-    for wanted in ("PYTHON_VERSION_MISMATCH", "different version", "Cannot run program", "Error: "):
-        for line in lines:
-            if wanted in line:
-                return line[:300]
-    return lines[0][:300]
+    """What says most in a job's error, of which there are pages.
+
+    Examples
+    --------
+    >>> _cause('Job aborted\\njava.io.IOException: Cannot run program "python9": error=2\\n\\tat java.lang')
+    'Cannot run program "python9": error=2'
+    """
+    found = next((match for pattern in _CAUSES for match in re.findall(pattern, text)), text.strip())
+    return str(found).splitlines()[0][:_CAUSE_CHARACTERS]
 
 
 def _container(conf: SparkConf, master: str, slots: int) -> Host:

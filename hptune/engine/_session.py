@@ -28,6 +28,7 @@ from hptune.errors import ClusterError
 
 __all__ = ["check_session", "hadoop_store", "open_spark_engine"]
 
+_START_SECONDS = 28.0  # a little less than Spark's waiting time, as some has gone by already
 _LEAST_WAIT = 10.0  # seconds for executors, however long Spark's own start took
 _LOOPBACK = "127.0.0.1"
 _DEFAULTS = {
@@ -119,14 +120,14 @@ def _start_context(conf: SparkConf) -> None:
         return SparkContext.getOrCreate(conf)
 
     try:
-        bounded(start, DEFAULT_WAIT)
+        bounded(start, _START_SECONDS)
     except TimeoutError:
         if under_spark_submit():
             conf = SparkConf()  # what spark-submit was given is known by now
         if str(conf.get("spark.master")).startswith("local"):
             start()  # once more, which waits: the machine is only slow
         elif (wait := waiting_time(conf)) > DEFAULT_WAIT:
-            bounded(start, wait - DEFAULT_WAIT)
+            bounded(start, wait - _START_SECONDS)
         else:
             raise
 
