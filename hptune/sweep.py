@@ -8,13 +8,14 @@ import time
 import uuid
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from hptune._sklearn_compat import routed_params
+from hptune.adaptive import Adaptive, Exploration
 from hptune.engine import Engine
 from hptune.errors import AllTrialsFailedError, OutputError
 from hptune.fitters import (
@@ -42,16 +43,22 @@ from hptune.outputs import (
     write_sweep,
     write_winner,
 )
-from hptune.plan import make_plan
-from hptune.records import EarlyStopping, Outcome
+from hptune.plan import Plan, make_plan
+from hptune.records import EarlyStopping, FitTask, Outcome
 from hptune.results import best_index, best_rounds, collect_cells, cv_table, ranked_table
-from hptune.resume import Agenda, fresh_agenda, resumed_agenda
+from hptune.resume import Agenda, exploring_agenda, fresh_agenda, resumed_agenda, resumed_exploration
 from hptune.sessions import open_session
 from hptune.summary import SweepResult, savings
 
 __all__ = ["Sweep", "agenda", "carry_out", "run"]
 
 _log = logging.getLogger(__name__)
+_DECIDES = (
+    "search_space",
+    "constraints",
+    "sampling_algorithm",
+    "deterministic",
+)  # which candidates are found
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,8 @@ class Sweep:
         Header of the row ids in the predictions.
     config : mapping
         The resolved configuration, as it is written to ``sweep.yaml``.
+    adaptive : Adaptive, optional
+        How candidates are found while the sweep runs; `candidates` are then none.
     """
 
     name: str
@@ -105,6 +114,7 @@ class Sweep:
     early_stopping: EarlyStopping | None = None
     id_name: str = "id"
     config: Mapping[str, Any] = field(default_factory=dict)
+    adaptive: Adaptive | None = None
 
     @property
     def ranking_metric(self) -> str:
@@ -174,23 +184,49 @@ def agenda(
 
     `shown` is what the user calls `out`, if that is not its path; the rest is as in `run`.
     """
-    plan = make_plan(_estimator(sweep), sweep.candidates, len(sweep.folds), _fit_params(sweep.train))
-    identity = Identity(
-        train=sweep.train,
-        folds=sweep.folds,
-        estimator=sweep.estimator,
-        candidates=sweep.candidates,
-        scorer=sweep.scorer,
-        metrics=sweep.metrics,
-        early_stopping=sweep.early_stopping,
-        seed=sweep.config.get("seed"),
-    )
+    config, shown = plain_json(sweep.config), shown or str(out)
+    if sweep.adaptive is not None:
+        exploration = _exploration(sweep, sweep.adaptive)
+        identity = _identity(sweep, exploration.candidates)
+        todo = exploring_agenda(exploration, identity, sweep.adaptive.limit)
+        if out is None or not resume:
+            return todo
+        return resumed_exploration(todo, exploration, out / JOURNAL, config, shown)
+    plan, identity = _plan(sweep, sweep.candidates), _identity(sweep, sweep.candidates)
     if out is None:
         return Agenda(plan, identity, plan.tasks)
     if not resume:
         return fresh_agenda(plan, identity)
-    config = plain_json(sweep.config)
-    return resumed_agenda(plan, identity, out / JOURNAL, config, shown or str(out), extend=extend)
+    return resumed_agenda(plan, identity, out / JOURNAL, config, shown, extend=extend)
+
+
+def _plan(sweep: Sweep, candidates: Sequence[Mapping[str, Any]]) -> Plan:
+    return make_plan(_estimator(sweep), candidates, len(sweep.folds), _fit_params(sweep.train))
+
+
+def _identity(sweep: Sweep, candidates: Sequence[Mapping[str, Any]]) -> Identity:
+    return Identity(
+        train=sweep.train,
+        folds=sweep.folds,
+        estimator=sweep.estimator,
+        candidates=candidates,
+        scorer=sweep.scorer,
+        metrics=sweep.metrics,
+        early_stopping=sweep.early_stopping,
+        seed=sweep.config.get("seed"),
+        sampling=None if sweep.adaptive is None else {key: sweep.config.get(key) for key in _DECIDES},
+    )
+
+
+def _exploration(sweep: Sweep, adaptive: Adaptive) -> Exploration:
+    return Exploration(
+        adaptive.sampler(),
+        limit=adaptive.limit,
+        n_folds=len(sweep.folds),
+        metric=sweep.ranking_metric,
+        plan_of=functools.partial(_plan, sweep),
+        deterministic=adaptive.deterministic,
+    )
 
 
 def carry_out(
@@ -210,7 +246,8 @@ def carry_out(
             if out is not None:
                 _write_partial(sweep, agenda, out, outcomes)
             raise
-        cells = collect_cells(outcomes, agenda.plan.n_candidates, agenda.plan.n_folds)
+        sweep, plan = _with_found(sweep, agenda)
+        cells = collect_cells(outcomes, plan.n_candidates, plan.n_folds)
         results = cv_table(sweep.candidates, cells, sweep.metrics)
         table = ranked_table(results, cells, sweep.ranking_metric)
         if out is not None:
@@ -238,10 +275,17 @@ def carry_out(
         best_params=winner.params,
         best_score=winner.mean_test_score,
         open_model=functools.partial(_itself, model),
-        savings=savings(agenda.plan, cells, reused=len(agenda.reused)),
+        savings=savings(plan, cells, reused=len(agenda.reused)),
         out=out,
         load_model=load,
     )
+
+
+def _with_found(sweep: Sweep, agenda: Agenda) -> tuple[Sweep, Plan]:
+    """The sweep with the candidates that were found while it ran, and the plan of what was fitted."""
+    if agenda.exploration is None:
+        return sweep, agenda.plan
+    return replace(sweep, candidates=agenda.exploration.candidates), agenda.exploration.plan
 
 
 def _fit(
@@ -257,13 +301,15 @@ def _fit(
         observer.on_start(agenda.plan)
         observer.on_resume(agenda.reused)
     try:
-        with closing(_stream(sweep, agenda, engine)) as stream:
+        with closing(_stream(sweep, agenda, engine, journal)) as stream:
             for outcome in stream:
                 with undisturbed():
                     if journal is not None:
                         key = agenda.identity.key(outcome.candidate, outcome.fold)
                         journal.append([(key, outcome)])
                     outcomes.append(outcome)
+                    if agenda.exploration is not None:
+                        agenda.exploration.see(outcome)
                 for observer in observers:
                     observer.on_outcome(outcome)
     finally:
@@ -271,7 +317,9 @@ def _fit(
             observer.on_finish()
 
 
-def _stream(sweep: Sweep, agenda: Agenda, engine: Engine) -> Generator[Outcome, None, None]:
+def _stream(
+    sweep: Sweep, agenda: Agenda, engine: Engine, journal: Journal | None
+) -> Generator[Outcome, None, None]:
     if not agenda.tasks:
         return
     threads = engine.threads(len(agenda.tasks))
@@ -281,8 +329,23 @@ def _stream(sweep: Sweep, agenda: Agenda, engine: Engine) -> Generator[Outcome, 
         f"hptune sweep {sweep.name}: {agenda.plan.n_candidates} candidates x {agenda.plan.n_folds} folds"
         f" in {len(agenda.tasks)} fits"
     )
-    with closing(engine.run(agenda.tasks, work, description)) as outcomes:
+    if agenda.exploration is None:
+        stream = engine.run(agenda.tasks, work, description)
+    else:
+        agenda.exploration.begin(engine.slots)
+        feed = functools.partial(_noted_tasks, agenda.exploration, journal)
+        stream = engine.run_fed(feed, work, description)
+    with closing(stream) as outcomes:
         yield from outcomes
+
+
+def _noted_tasks(exploration: Exploration, journal: Journal | None, free: int) -> list[FitTask]:
+    """At most `free` fits to begin, once the journal knows their candidates."""
+    tasks = exploration.feed(free)
+    for asked in exploration.questions():
+        if journal is not None:
+            journal.record({"record": "candidate", **asdict(asked)})
+    return tasks
 
 
 def _evaluation(sweep: Sweep, threads: int) -> Evaluation:
@@ -336,7 +399,7 @@ def _journal(sweep: Sweep, agenda: Agenda, out: Path | None) -> Iterator[Journal
 
 def _write_partial(sweep: Sweep, agenda: Agenda, out: Path, outcomes: Iterable[Outcome]) -> None:
     """The table so far. It comes beside another error, or can be written later: its own errors are logged."""
-    plan = agenda.plan
+    sweep, plan = _with_found(sweep, agenda)
     cells = collect_cells(outcomes, plan.n_candidates, plan.n_folds, partial=True)
     results = cv_table(sweep.candidates, cells, sweep.metrics)
     table = ranked_table(results, cells, sweep.ranking_metric)

@@ -40,6 +40,7 @@ HOUSE = [
         "tables",
     ],
     ["identity", "plan"],
+    ["adaptive"],
     ["engine", "resume"],
     ["observers", "outputs", "report", "summary", "trials"],
     ["sessions"],

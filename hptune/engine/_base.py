@@ -12,7 +12,7 @@ import cloudpickle
 
 from hptune.records import ERROR_BYTES, FitTask, Outcome, clipped
 
-__all__ = ["CRASHED", "Engine", "Work", "failed", "guarded", "original_exception"]
+__all__ = ["CRASHED", "Engine", "Feed", "Work", "failed", "guarded", "original_exception"]
 
 CRASHED = "the fit ended its worker process each time it was tried: out of memory, a segfault or an exit"
 
@@ -21,6 +21,7 @@ _EXCEPTION_BYTES = 16 << 10  # of a pickled exception; a class from a notebook t
 _ERROR_BYTES_BESIDE_EXCEPTION = 1024  # with the pickled exception an outcome stays within 4 KiB
 
 Work: TypeAlias = Callable[[FitTask], list[Outcome]]
+Feed: TypeAlias = Callable[[int], Sequence[FitTask]]
 
 
 class Engine(Protocol):
@@ -45,6 +46,14 @@ class Engine(Protocol):
 
         Every cell of every task gets exactly one outcome, whatever happens to the process that works on it.
         Closing the generator stops the tasks that have not ended.
+        """
+
+    def run_fed(self, feed: Feed, work: Work, description: str) -> Generator[Outcome, None, None]:
+        """Outcomes of `work` on tasks that are not known beforehand.
+
+        Whenever there is room, `feed` is asked for that many tasks, after everything that ended before has been
+        yielded and taken in. It may give fewer. The run ends when nothing runs and `feed` gives nothing. The rest is as in
+        `run`.
         """
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Sequence
 
-from hptune.engine._base import Work, guarded
+from hptune.engine._base import Feed, Work, guarded
 from hptune.records import FitTask, Outcome
 
 __all__ = ["SerialEngine"]
@@ -28,3 +28,8 @@ class SerialEngine:
         """Outcomes in the order of the tasks."""
         for task in tasks:
             yield from guarded(work, task)
+
+    def run_fed(self, feed: Feed, work: Work, description: str) -> Generator[Outcome, None, None]:
+        """Outcomes of one task after the other, as `feed` gives them."""
+        while tasks := feed(1):
+            yield from self.run(tasks, work, description)
