@@ -31,8 +31,12 @@ setup(
         "threadpoolctl>=3.1",
     ],
     extras_require={
-        # xgboost-cpu is the same module as xgboost without 350 MB of GPU libraries: install one, never both.
-        "cpu": [f"xgboost-cpu{XGBOOST}"],
+        # xgboost-cpu is the same module as xgboost without 350 MB of GPU libraries: install one, never both. It has
+        # no wheel for macOS, where xgboost has no GPU libraries either.
+        "cpu": [
+            f"xgboost-cpu{XGBOOST} ; sys_platform != 'darwin'",
+            f"xgboost{XGBOOST} ; sys_platform == 'darwin'",
+        ],
         "gpu": [f"xgboost{XGBOOST}"],
         "bayesian": ["optuna>=5"],
         "spark": ["joblibspark>=0.6", "pyspark>=3.5"],

@@ -16,6 +16,16 @@ resolve() {
 resolve_pair() {
   resolve "$1" setup.py constraints/requirements.in --extra spark --extra azure --extra bayesian --python-version "$2" --python-platform x86_64-manylinux_2_28 \
     --constraints <(printf '%s\n' "${@:3}")
+  xgboost_for_macos "$1" "$2"
+}
+
+# xgboost_for_macos PINS PYTHON: adds xgboost itself, in the version of xgboost-cpu, which has no wheel for macOS.
+xgboost_for_macos() {
+  local version
+  version=$(sed -n 's/^xgboost-cpu==\([^ ]*\) .*/\1/p' "$1")
+  echo "xgboost==$version ; sys_platform == 'darwin'" |
+    uv pip compile --quiet --generate-hashes --no-annotate --no-strip-markers --no-deps --no-header \
+      --python-version "$2" --python-platform aarch64-apple-darwin - >>"$1"
 }
 
 resolve_pair requirements.txt 3.11 'pyspark==4.1.*'

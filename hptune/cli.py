@@ -7,7 +7,6 @@ import functools
 import logging
 import os
 import shlex
-import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -18,7 +17,9 @@ from hptune import __version__, commands
 from hptune.commands import say as _say
 from hptune.config import SHORT_KEYS, SweepConfig, load_config, parse_config, with_values
 from hptune.engine import BY_NAME as ENGINES
+from hptune.engine import under_spark_submit
 from hptune.errors import ConfigurationError, HptuneError
+from hptune.interrupts import Stopped, stoppable
 from hptune.storage import default_cache, refuse_secrets, take_credentials, texts_of
 
 __all__ = ["main", "sweep_main"]
@@ -72,7 +73,6 @@ class _Parser(argparse.ArgumentParser):
 
 def _guarded(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     """The command's exit code; an error is one line on standard error."""
-    before = signal.signal(signal.SIGTERM, _stop)
     shown = warnings.showwarning
     warnings.showwarning = lambda message, *_: _say(f"warning: {message}")
     warnings.filterwarnings("ignore", "Scoring failed", UserWarning)  # the table says it, with the cause
@@ -83,14 +83,14 @@ def _guarded(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int
         os.umask(0o077)  # whatever is written, by libraries too, is the owner's alone
         take_credentials()
         _log_as_asked(verbose=getattr(arguments, "verbose", False))
-        arguments.run(arguments)
+        with stoppable(with_parent=under_spark_submit()):
+            arguments.run(arguments)
     except HptuneError as error:
         _tell(str(error))
         return error.exit_code
-    except _Terminated:
-        return 128 + signal.SIGTERM
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
+    except Stopped as stopped:
+        _say(f"stopped early: {stopped.reason}")
+        return stopped.exit_code
     except (
         Exception
     ) as error:  # a defect of ours: still one line, and the traceback where --verbose asks for it
@@ -100,7 +100,6 @@ def _guarded(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int
         )
         return 1
     finally:
-        signal.signal(signal.SIGTERM, before)
         warnings.showwarning = shown
     return 0
 
@@ -117,15 +116,7 @@ def _log_as_asked(*, verbose: bool) -> None:
 def _tell(error: str) -> None:
     """One line, however many the error has, and nothing in it that could steer a terminal."""
     line = " ".join("".join(sign if sign.isprintable() else " " for sign in error).split())
-    print(f"hptune: error: {line}", file=sys.stderr)
-
-
-class _Terminated(BaseException):
-    """SIGTERM: everything that is open is closed on the way out."""
-
-
-def _stop(number: int, frame: object) -> None:
-    raise _Terminated
+    _say(f"error: {line}")
 
 
 def _add_sample(parser: argparse.ArgumentParser) -> None:

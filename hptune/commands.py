@@ -7,6 +7,7 @@ an address or a key is told before.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -61,7 +62,8 @@ def features(arguments: argparse.Namespace, say: Say) -> None:
 
 def say(line: str) -> None:
     """Tell what is being done, on standard error."""
-    print(f"hptune: {line}", file=sys.stderr, flush=True)
+    with suppress(BrokenPipeError):  # nobody listens any more, as when spark-submit has gone
+        print(f"hptune: {line}", file=sys.stderr, flush=True)
 
 
 def sweep(
@@ -85,6 +87,8 @@ def sweep(
     resume = existing in ("resumed", "extended")
     if resume and config.out is None:
         raise ConfigurationError("--resume without the directory of a sweep", "name it with --out")
+    # Waiting OpenMP threads must not spin: other programs want the cores too. Read when the library loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with ExitStack() as stack, ExitStack() as outputs:
         engine, seconds = _early_engine(config, stack, say)
         opener = hadoop_opener(config.spark)
@@ -142,7 +146,7 @@ def fetch_files(arguments: argparse.Namespace, say: Say) -> None:
     if not files:
         raise InputDataError(f"{store.uri} holds no files", "check container and prefix")
     with transfer_progress(say) as progress:
-        fetched = fetch(store, arguments.directory, files, progress=progress.update)
+        fetched = fetch(store, arguments.directory, files, progress=progress.update, say=say)
     say(f"{len(fetched.names)} files in {arguments.directory} verified, {fetched.bytes:,} bytes fetched")
 
 

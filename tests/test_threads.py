@@ -6,16 +6,19 @@ import os
 import warnings
 from typing import Any
 
+import numpy as np
 import pytest
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 from xgboost import XGBClassifier
 
 from hptune.engine import SerialEngine
 from hptune.fitters import fit_alone, warn_of_capped_threads
 from hptune.fitters._base import thread_caps
+from hptune.fitters._hist_gradient_boosting import same_on_any_threads
 from tests.builders import Case, classes_table, swept
 
 
@@ -74,3 +77,33 @@ def test_nothing_is_told_where_nothing_was_asked_for(
         warnings.simplefilter("error")
         warn_of_capped_threads(XGBClassifier(n_jobs=n_jobs), [{"max_depth": 3}], 2)
         warn_of_capped_threads(XGBClassifier(n_jobs=-1), [{}], 8)
+
+
+def openmp(estimator: Any, X: Any, y: Any) -> float:
+    return float(max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "openmp"))
+
+
+@pytest.mark.skipif(
+    not same_on_any_threads(HistGradientBoostingRegressor()),
+    reason="this scikit-learn's bits depend on threads",
+)
+def test_histogram_boosting_alone_has_all_cores_and_the_same_bits() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.random((3000, 5))
+    y = np.exp(6 * rng.standard_normal(3000) + 3 * X[:, 0])  # sums in another order would differ
+    model = HistGradientBoostingRegressor(max_iter=5, random_state=0)
+    watching = clone(model).set_params(early_stopping=True, scoring=openmp)
+    alone = fit_alone(watching, {}, X, y, {})
+    assert set(alone.train_score_) == {os.cpu_count()}
+    with threadpool_limits(limits=1):
+        expected = clone(model).fit(X, y).predict(X)
+        assert np.array_equal(fit_alone(model, {}, X, y, {}).predict(X), expected)
+
+
+def test_blas_has_one_thread_even_alone() -> None:
+    class Watching(Ridge):
+        def fit(self, X: Any, y: Any) -> Any:
+            self.pools_ = pools(self, X, y)
+            return super().fit(X, y)
+
+    assert fit_alone(Watching(), {}, *classes_table(60), {}).pools_ == 1.0

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hptune.engine._base import Engine, Work, original_exception
+from hptune.engine._base import Engine, Work, original_exception, under_spark_submit
 from hptune.engine._parallel import parallel
 from hptune.engine._processes import ProcessesEngine
 from hptune.engine._serial import SerialEngine
@@ -25,6 +25,7 @@ __all__ = [
     "original_exception",
     "parallel",
     "pickle_by_reference",
+    "under_spark_submit",
 ]
 
 

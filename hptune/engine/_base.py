@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import pickle
 import traceback
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -10,9 +11,18 @@ from typing import Any, Protocol, TypeAlias
 
 import cloudpickle
 
-from hptune.records import ERROR_BYTES, FitTask, Outcome, clipped
+from hptune.records import ERROR_BYTES, FitTask, Outcome, Status, clipped
 
-__all__ = ["CRASHED", "Engine", "Feed", "Work", "failed", "guarded", "original_exception"]
+__all__ = [
+    "CRASHED",
+    "Engine",
+    "Feed",
+    "Work",
+    "failed",
+    "guarded",
+    "original_exception",
+    "under_spark_submit",
+]
 
 CRASHED = "the fit ended its worker process each time it was tried: out of memory, a segfault or an exit"
 
@@ -52,12 +62,17 @@ class Engine(Protocol):
         """Outcomes of `work` on tasks that are not known beforehand.
 
         Whenever there is room, `feed` is asked for that many tasks, after everything that ended before has been
-        yielded and taken in. It may give fewer. The run ends when nothing runs and `feed` gives nothing. The rest is as in
-        `run`.
+        yielded and taken in. It may give fewer. The run ends when nothing runs and `feed` gives nothing. The rest
+        is as in `run`.
         """
 
     def close(self) -> None:
         """Give back what the engine itself started."""
+
+
+def under_spark_submit() -> bool:
+    """Whether spark-submit started this process: its JVM is the parent, and has the settings."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
 def guarded(work: Work, task: FitTask) -> list[Outcome]:
@@ -71,12 +86,14 @@ def guarded(work: Work, task: FitTask) -> list[Outcome]:
         return failed(task, traceback.format_exc(), error)
 
 
-def failed(task: FitTask, text: str, error: BaseException | None = None) -> list[Outcome]:
-    """A failed outcome for each rung of the task."""
+def failed(
+    task: FitTask, text: str, error: BaseException | None = None, *, status: Status = "failed"
+) -> list[Outcome]:
+    """An outcome without scores for each rung of the task."""
     raised = None if error is None else _portable(error)
     text = clipped(text, ERROR_BYTES if raised is None else _ERROR_BYTES_BESIDE_EXCEPTION)
     return [
-        Outcome(rung.candidate, task.fold, "failed", {}, fit_id=task.id, error=text, raised=raised)
+        Outcome(rung.candidate, task.fold, status, {}, fit_id=task.id, error=text, raised=raised)
         for rung in task.rungs
     ]
 

@@ -7,10 +7,14 @@ import sys
 from collections.abc import Mapping
 
 from py4j.protocol import Py4JError
+from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from hptune.engine._base import under_spark_submit
+from hptune.engine._bounded import bounded
 from hptune.engine._ending import has_ended, session_ended
+from hptune.engine._executors import DEFAULT_WAIT, waiting_time
 from hptune.engine._hadoop import HadoopStore, open_hadoop
 from hptune.engine._spark import SparkEngine
 from hptune.errors import ClusterError
@@ -69,11 +73,14 @@ def hadoop_store(options: Mapping[str, str], uri: str) -> HadoopStore:
 
 
 def _started(options: Mapping[str, str], name: str) -> SparkSession:
-    builder = SparkSession.builder.appName(f"hptune {name}")
-    for key, value in _settings(options).items():
-        builder = builder.config(key, value)
+    conf = SparkConf().setAppName(f"hptune {name}").setAll([*_settings(options).items()])
     try:
-        return builder.getOrCreate()
+        _start_context(conf)
+        return SparkSession.builder.getOrCreate()
+    except TimeoutError as error:
+        raise ClusterError(
+            f"Spark does not start: {error}", "check that spark.master can be reached, and its secret"
+        ) from error
     except (PySparkException, Py4JError, RuntimeError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ClusterError(
@@ -82,9 +89,34 @@ def _started(options: Mapping[str, str], name: str) -> SparkSession:
         ) from error
 
 
+def _start_context(conf: SparkConf) -> None:
+    """Start Spark, in a thread of its own: there it does not put its handler of Ctrl-C in the place of ours.
+
+    Raises
+    ------
+    TimeoutError
+        A cluster does not answer; Spark itself would go on for a minute and more.
+    """
+
+    def start() -> SparkContext:
+        return SparkContext.getOrCreate(conf)
+
+    try:
+        bounded(start, DEFAULT_WAIT)
+    except TimeoutError:
+        if under_spark_submit():
+            conf = SparkConf()  # what spark-submit was given is known by now
+        if str(conf.get("spark.master")).startswith("local"):
+            start()  # once more, which waits: the machine is only slow
+        elif (wait := waiting_time(conf)) > DEFAULT_WAIT:
+            bounded(start, wait - DEFAULT_WAIT)
+        else:
+            raise
+
+
 def _settings(options: Mapping[str, str]) -> dict[str, str]:
     """Settings for a new session; under spark-submit what it was given comes first and nothing is added."""
-    if "PYSPARK_GATEWAY_PORT" in os.environ:
+    if under_spark_submit():
         return {}
     settings = dict(options)
     master = settings.pop("master", "local[*,4]")

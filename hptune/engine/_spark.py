@@ -7,6 +7,7 @@ import tempfile
 import uuid
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,7 +15,8 @@ from typing import Any, TypeAlias
 from pyspark import RDD, InheritableThread, SparkFiles, TaskContext
 from pyspark.sql import SparkSession
 
-from hptune.engine._base import CRASHED, Work, failed, guarded
+from hptune.engine._base import CRASHED, Feed, Work, failed, guarded
+from hptune.engine._bounded import bounded
 from hptune.engine._cores import cores_of, with_cores
 from hptune.engine._ending import has_ended, session_ended, unless_ended
 from hptune.engine._payload import Payload, lay_down
@@ -33,6 +35,7 @@ Bundle: TypeAlias = tuple[FitTask, ...]
 _JOB_PROPERTIES = ("spark.jobGroup.id", "spark.job.description", "spark.job.interruptOnCancel")
 _ABORTED = "Spark aborted a job; the fits that it did not end run again"
 _CANCEL_AGAIN_SECONDS = 0.5
+_CLOSING_SECONDS = 3.0  # for what a run's end asks of the JVM, and again for the session's
 BROADCAST_BYTES = 256 << 20  # up to here a private copy in each worker is cheaper than a file on each host
 
 
@@ -68,8 +71,12 @@ class SparkEngine:
     def close(self) -> None:
         """Stop the session where the engine owns it."""
         if self._owned:
-            with unless_ended(self._sc):
-                self._spark.stop()
+            with suppress(TimeoutError):  # a JVM that does not answer ends with this process
+                bounded(self._stop, _CLOSING_SECONDS)
+
+    def _stop(self) -> None:
+        with unless_ended(self._sc):
+            self._spark.stop()
 
     def threads(self, n_tasks: int) -> int:
         """``spark.task.cpus``; idle cores as well in local mode, where they cannot belong to anyone else, and on
@@ -87,11 +94,21 @@ class SparkEngine:
         ClusterError
             The session ended meanwhile.
         """
+        with self._running(work, description, len(tasks)) as run:
+            yield from run.outcomes(tasks)
+
+    def run_fed(self, feed: Feed, work: Work, description: str) -> Generator[Outcome, None, None]:
+        """Outcomes as they arrive, of tasks that `feed` gives while others run; each is a Spark job."""
+        with self._running(work, description, self.slots) as run:
+            yield from run.fed(feed)
+
+    @contextmanager
+    def _running(self, work: Work, description: str, n_tasks: int) -> Iterator[_Run]:
         with tempfile.TemporaryDirectory(prefix="hptune-", ignore_cleanup_errors=True) as directory:
-            run = _Run(self, description, self.threads(len(tasks)), Path(directory))
+            run = _Run(self, description, self.threads(n_tasks), Path(directory))
             try:
                 run.share(work)
-                yield from run.outcomes(tasks)
+                yield run
             except Exception as error:
                 if has_ended(self._sc):
                     raise session_ended() from error
@@ -143,9 +160,36 @@ class _Run:
             self.suspects.update(still[: self.engine.slots])
         yield from self._rescued(missing)
 
+    def fed(self, feed: Feed) -> Iterator[Outcome]:
+        """One outcome for every cell of every task that `feed` gives."""
+        missing: dict[int, FitTask] = {}
+        running = 0
+        while True:
+            for task in feed(self.engine.slots - running):
+                missing[task.id] = task
+                self._submit([(task,)])
+                running += 1
+            if running:
+                item = self.stream.queue.get()
+                if isinstance(item, _Done):
+                    running -= 1
+                    self._note(item)
+                for outcome in map(Outcome.from_json, () if isinstance(item, _Done) else item):
+                    missing.pop(outcome.fit_id, None)
+                    yield outcome
+            elif missing:
+                yield from self._rescued(missing)
+                missing = {}
+            else:
+                return
+
     def close(self) -> None:
         """Stop what still runs and take back what was shared."""
         self.stream.close()
+        with suppress(TimeoutError):
+            bounded(self._cancel, _CLOSING_SECONDS)
+
+    def _cancel(self) -> None:
         with unless_ended(self.sc):
             for thread in self.threads:
                 while thread.is_alive():  # a job that was submitted after the cancel survives it
@@ -230,7 +274,7 @@ class _Run:
             yield from self._collected([(task,)]) or failed(task, CRASHED)
 
     def _submit(self, bundles: Sequence[Bundle]) -> None:
-        thread = InheritableThread(target=self._stream_job, args=(bundles,))
+        thread = InheritableThread(target=self._stream_job, args=(bundles,), daemon=True)
         self.threads = [*(thread for thread in self.threads if thread.is_alive()), thread]
         thread.start()
 

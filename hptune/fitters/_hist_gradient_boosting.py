@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import sklearn
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from hptune._sklearn_compat import hist_model_of_iterations
@@ -14,7 +15,7 @@ from hptune.fitters._base import Evaluation, LongFit, TrainingRows, apply_params
 from hptune.fitters._climb import LadderFitter
 from hptune.records import FitTask, Outcome
 
-__all__ = ["HistGradientBoostingFitter"]
+__all__ = ["HistGradientBoostingFitter", "same_on_any_threads"]
 
 _EARLY_STOPPING_ROWS = 10_000  # more than these, and early_stopping="auto" draws validation rows
 _BINNED_ROWS = 200_000  # more than these, and bins are found on drawn rows
@@ -69,6 +70,16 @@ class HistGradientBoostingFitter(LadderFitter):
     def rounds_of(self, fitted: Any) -> int:
         """Iterations before it stopped."""
         return int(fitted.n_iter_)
+
+
+def same_on_any_threads(estimator: Any) -> bool:
+    """Whether a fit has the same bits on any number of OpenMP threads, and has no parameter for that number.
+
+    From scikit-learn 1.9 on its threads share out columns, leaves and rows but no sum; before, they shared out
+    the sum of all gradients.
+    """
+    version = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
+    return type(estimator) in HistGradientBoostingFitter.classes and version >= (1, 9)
 
 
 def _draws_nothing(params: Mapping[str, Any], rows: int) -> bool:

@@ -16,7 +16,7 @@ from threadpoolctl import ThreadpoolController, threadpool_limits
 from hptune.fitters._base import Evaluation, Fitter, apply_params, thread_caps
 from hptune.fitters._forest import ForestFitter
 from hptune.fitters._gradient_boosting import GradientBoostingFitter
-from hptune.fitters._hist_gradient_boosting import HistGradientBoostingFitter
+from hptune.fitters._hist_gradient_boosting import HistGradientBoostingFitter, same_on_any_threads
 from hptune.fitters._pipeline import PipelineFitter
 from hptune.fitters._sklearn import SklearnFitter
 from hptune.fitters._xgboost import XGBoostFitter
@@ -44,12 +44,13 @@ def fit_alone(
 ) -> Any:
     """A model fitted with the whole machine to itself, and otherwise exactly as `evaluate` fits.
 
-    Thread parameters that ask for all cores get them for the fit and keep the user's value afterwards.
+    Thread parameters that ask for all cores get them for the fit and keep the user's value afterwards. OpenMP's
+    threads are free where no bit depends on their number; BLAS has one always.
     """
-    model = apply_params(estimator, params)
-    caps = thread_caps(model, os.cpu_count() or 1)
+    model, cores = apply_params(estimator, params), os.cpu_count() or 1
+    caps = thread_caps(model, cores)
     kept = {name: model.get_params()[name] for name in caps}
-    with threadpool_limits(limits=1):
+    with threadpool_limits(limits={"blas": 1, "openmp": cores if same_on_any_threads(model) else 1}):
         model.set_params(**caps).fit(X, y, **fit_params)
     return model.set_params(**kept)
 

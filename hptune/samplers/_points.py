@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
-from scipy.stats import qmc
 
 from hptune.samplers._base import Sampler, Tried
 from hptune.space import Dimension, Params, SearchSpace
@@ -73,6 +72,8 @@ class SobolSampler(PointSampler):
     """Points of a scrambled Sobol sequence, which fill the space more evenly than random ones."""
 
     def _points(self) -> Iterator[Sequence[float]]:
+        from scipy.stats import qmc  # takes most of a second
+
         sequence = qmc.Sobol(max(1, len(self.space.dimensions)), scramble=True, seed=self._rng)
         while True:
             yield from sequence.random(_SOBOL_CHUNK).tolist()

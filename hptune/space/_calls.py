@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import scipy.stats
 
 from hptune.errors import ConfigurationError, did_you_mean
 from hptune.space import _expressions
@@ -121,6 +120,8 @@ def frozen(distribution: Any) -> Frozen:
 
 
 def _from_scipy(name: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> Frozen:
+    import scipy.stats  # takes most of a second
+
     kinds = (scipy.stats.rv_continuous, scipy.stats.rv_discrete)
     known = [key for key, value in vars(scipy.stats).items() if isinstance(value, kinds)]
     short = name.removeprefix(_SCIPY)

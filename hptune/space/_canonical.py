@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
-from sklearn.base import BaseEstimator
 
 __all__ = ["Uncanonical", "canonical", "content_text", "same_value"]
 
@@ -78,6 +76,14 @@ def _canonical(value: Any) -> Any:
     if type(value) is np.ndarray and not value.dtype.hasobject:
         digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
         return ["ndarray", repr(value.dtype), list(value.shape), digest]
+    return _canonical_object(value)
+
+
+def _canonical_object(value: Any) -> Any:
+    """The form of what only Python code can give. Its libraries take seconds to import: sweep files do without."""
+    import scipy.sparse as sp
+    from sklearn.base import BaseEstimator
+
     if sp.issparse(value):
         compressed = sp.csr_array(value)
         parts = (_canonical(getattr(compressed, part)) for part in ("data", "indices", "indptr"))
@@ -91,11 +97,13 @@ def _canonical(value: Any) -> Any:
     raise Uncanonical(f"{type(value).__name__} has no canonical form")
 
 
-def _cloned_by_parameters(estimator: BaseEstimator) -> bool:
+def _cloned_by_parameters(estimator: Any) -> bool:
     """Whether a clone is class, parameters and what ``set_output`` set.
 
     A frozen estimator's clones keep what it learned; metadata requests and callbacks are carried along too.
     """
+    from sklearn.base import BaseEstimator
+
     carries_more = not vars(estimator).keys().isdisjoint({"_metadata_request", "_skl_callbacks"})
     return type(estimator).__sklearn_clone__ is BaseEstimator.__sklearn_clone__ and not carries_more
 

@@ -7,7 +7,7 @@ import glob
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -136,9 +136,13 @@ class LocalStore:
         if not self._path.is_dir():
             raise StorageError(f"there is no {self.uri}", "check the path")
         found = (path for path in self._path.rglob("*") if path.is_file() and not path.is_symlink())
-        names = ((path, path.relative_to(self._path).as_posix()) for path in found)
+        names = {path.relative_to(self._path).as_posix(): path for path in found}
         return sorted_unique(
-            [self._file(path, checked_name(name, self.uri)) for path, name in names if not _is_hidden(name)]
+            [
+                self._file(path, checked_name(name, self.uri))
+                for name, path in names.items()
+                if not _is_hidden(name) and not _is_unfinished(name, names)
+            ]
         )
 
     def copy_range(self, file: RemoteFile, offset: int, length: int, target: Path) -> None:
@@ -181,4 +185,10 @@ class LocalStore:
 
 
 def _is_hidden(name: str) -> bool:
-    return any(part.startswith(".") for part in name.split("/")) or name.endswith((".part", ".part.ranges"))
+    return any(part.startswith(".") for part in name.split("/"))
+
+
+def _is_unfinished(name: str, names: Container[str]) -> bool:
+    """Whether it is a file on its way, or the list of its ranges: they lie side by side."""
+    part = name.removesuffix(".ranges")
+    return part.endswith(".part") and part in names and f"{part}.ranges" in names

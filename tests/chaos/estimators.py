@@ -35,6 +35,8 @@ class Learner(ClassifierMixin, BaseEstimator):
         What goes wrong, a key of `FAULTS`; nothing where it is empty.
     place : str
         A directory for faults that happen once, or a host for those that happen on one.
+    begun : str
+        A file that each fit makes when it begins.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Learner(ClassifierMixin, BaseEstimator):
         seconds: float = 0.0,
         fault: str = "",
         place: str = "",
+        begun: str = "",
     ) -> None:
         self.max_depth = max_depth
         self.learning_rate = learning_rate
@@ -54,8 +57,11 @@ class Learner(ClassifierMixin, BaseEstimator):
         self.seconds = seconds
         self.fault = fault
         self.place = place
+        self.begun = begun
 
     def fit(self, X: Any, y: Any) -> Learner:
+        if self.begun:
+            Path(self.begun).touch()
         time.sleep(self.seconds)
         if self.fault:
             FAULTS[self.fault](self, X)

@@ -136,13 +136,13 @@ def test_an_error_that_cannot_be_pickled_is_kept_short(engine: Engine) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:A worker stopped:UserWarning")
-def test_a_fit_that_kills_its_worker_is_a_failed_outcome_and_the_others_are_fine(engine: Engine) -> None:
+def test_a_fit_that_kills_its_worker_is_a_crashed_outcome_and_the_others_are_fine(engine: Engine) -> None:
     if engine.name == "serial":
         pytest.skip("there the worker is this process")
     work = functools.partial(killing, driver=os.getpid())
     outcomes = {outcome.candidate: outcome for outcome in engine.run(tasks(6), work, "test")}
     assert sorted(outcomes) == list(range(6))
-    assert {number for number, outcome in outcomes.items() if outcome.status == "failed"} == {1}
+    assert {number for number, outcome in outcomes.items() if outcome.status == "crashed"} == {1}
     assert "ended its worker process" in str(outcomes[1].error)
 
 

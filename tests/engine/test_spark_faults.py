@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
+import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 from pyspark import SparkContext, TaskContext
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from hptune.engine import SerialEngine
+from hptune.engine import SerialEngine, active_session, engine_of
 from hptune.engine._stream import Channel, Update
 from hptune.records import FitTask, Outcome
 from tests.builders import Case, classes_table, spark_session, swept, tasks
@@ -94,6 +96,22 @@ def test_if_the_first_fits_all_crash_the_others_stream_and_the_callers_job_group
     assert {name: sc.getLocalProperty(name) for name in mine} == mine
     for name in mine:
         sc.setLocalProperty(name, None)
+
+
+def killing_sixth(task: FitTask, *, directory: str) -> list[Outcome]:
+    """Leaves a trace of its own each time; says that it is long, so that it is not packed."""
+    if task.id == 5:
+        os._exit(1)
+    Path(directory, f"{task.id}-{uuid.uuid4().hex}").touch()
+    return [replace(outcome, work_time=60.0) for outcome in scored(task)]
+
+
+def test_where_tasks_are_bounded_a_crash_costs_no_other_fit(engine: Any, tmp_path: Path) -> None:
+    bounded = engine_of(active_session(), max_tasks=1)
+    work = functools.partial(killing_sixth, directory=str(tmp_path))
+    outcomes = {outcome.candidate: outcome.status for outcome in bounded.run(tasks(12), work, "test")}
+    assert [number for number in range(12) if outcomes[number] != "ok"] == [5]
+    assert len(list(tmp_path.iterdir())) == 11
 
 
 def test_a_poisoned_update_on_the_driver_costs_no_outcome(

@@ -67,6 +67,17 @@ def test_raise_cancels_the_rest(tmp_path: Path, place: Any) -> None:
     assert 1 <= len(list(tmp_path.iterdir())) < 200
 
 
+@pytest.mark.spark
+def test_with_one_job_nothing_begins_after_the_fit_that_raises(tmp_path: Path, spark: Any) -> None:
+    estimator = Failing(fails=(0,), traces=str(tmp_path))
+    search = GridSearchCV(
+        estimator, {"setting": [0] + [1] * 99}, cv=2, error_score="raise", n_jobs=1, spark=spark
+    )
+    with pytest.raises(ValueError, match="this setting fails"):
+        search.fit(*table())
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 @pytest.mark.parametrize("options", [{}, {"return_train_score": True}, {"scoring": ["accuracy", "f1_macro"]}])
 @pytest.mark.parametrize("error_score", [np.nan, -1])
 def test_some_failures_warn_and_fill_the_error_score(error_score: float, options: Any, place: Any) -> None:

@@ -28,7 +28,10 @@ from hptune.storage import (
 from tests.storage.conftest import Container
 from tests.storage.proxy import running_proxy
 
+ODD = (" a ", "b.", "c..d", "-e", "%41", "f%2Fg", "h?i#j", "k+l&m=n", "o'p\"q", "😀", "e\u0301", "\u00e9", "r;s,t",
+       "[u]{v}", "$w", "~x", "x.part", "a|b<c>", "n" * 240)  # fmt: skip
 FILES = {"a.csv": b"id\n1\n", "deep/er/b.bin": os.urandom(9 << 20), "empty": b"", "小米 1%.txt": b"x"}
+FILES |= {name: name.encode() for name in ODD}
 
 
 @pytest.fixture
@@ -37,6 +40,7 @@ def source(tmp_path: Path) -> Path:
         path = tmp_path / "source" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+    (tmp_path / "source" / "a directory without files").mkdir()
     return tmp_path / "source"
 
 
@@ -56,10 +60,51 @@ def contents(directory: Path) -> dict[str, bytes]:
 
 
 def test_what_is_uploaded_comes_back_byte_for_byte(store: Store, source: Path, tmp_path: Path) -> None:
-    assert upload(source, store) == (4, sum(map(len, FILES.values())))
+    assert upload(source, store) == (len(FILES), sum(map(len, FILES.values())))
     fetched = fetch(store, tmp_path / "here")
     assert contents(tmp_path / "here") == FILES
-    assert fetched.fetched == 4
+    assert fetched.fetched == len(FILES)
+
+
+def test_what_is_hidden_linked_or_unfinished_stays_behind(store: Store, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    for name in (".hidden", ".git/config", "b.bin.part", "b.bin.part.ranges", "kept"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text("x")
+    (source / "link").symlink_to(source / "kept")
+    (source / "directory").symlink_to(tmp_path)
+    upload(source, store)
+    assert [file.name for file in store.files()] == ["kept"]
+
+
+@pytest.mark.parametrize(
+    "name", ["a\\b", "C:x", "line\nbreak", b"\xff".decode("utf-8", "surrogateescape"), "n" * 241]
+)
+def test_a_file_whose_name_could_not_come_back_is_refused(store: Store, tmp_path: Path, name: str) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / name).write_text("x")
+    with pytest.raises(InputDataError, match="unsafe name") as caught:
+        upload(tmp_path / "source", store)
+    assert str(caught.value).isprintable()
+    assert store.files() == []
+
+
+def test_a_file_that_changes_while_it_is_sent_is_told(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "source" / "log.txt"
+    path.parent.mkdir()
+    path.write_text("one\n")
+    put = store.put
+
+    def put_and_grow(source: Path, name: str, sha256: str, md5: str) -> None:
+        put(source, name, sha256, md5)
+        with path.open("a") as log:
+            log.write("two\n")
+
+    monkeypatch.setattr(store, "put", put_and_grow)
+    with pytest.raises(InputDataError, match="log.txt changed while it was sent"):
+        upload(path.parent, store)
 
 
 def test_the_second_time_nothing_is_fetched(store: Store, source: Path, tmp_path: Path) -> None:

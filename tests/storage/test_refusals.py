@@ -165,30 +165,62 @@ def one_line(done: subprocess.CompletedProcess[str], *codes: int) -> str:
     return lines[0]
 
 
-def test_bad_containers_end_a_sweep_in_one_line_and_leave_nothing(
-    container: Container, command: Run, tmp_path: Path
-) -> None:
-    raw = write_raw(tmp_path / "raw", example())
-    for path in raw.iterdir():
-        container.put(f"lacks/{path.name}" if "phone" not in path.name else "elsewhere/x", path.read_bytes())
-        container.put(f"empty/{path.name}", b"" if "phone" in path.name else path.read_bytes())
-        container.put(f"climbs/{path.name}", path.read_bytes())
-    container.put_raw("climbs/../evil.csv", b"evil")
+@pytest.fixture
+def bad(by_endpoint: Container, tmp_path: Path) -> Container:
+    """Prefixes that lack a file, hold an empty one, or one whose name climbs out of a directory."""
+    for path in write_raw(tmp_path / "raw", example()).iterdir():
+        is_phone = "phone" in path.name
+        by_endpoint.put(f"lacks/{path.name}" if not is_phone else "elsewhere/x", path.read_bytes())
+        by_endpoint.put(f"empty/{path.name}", b"" if is_phone else path.read_bytes())
+        by_endpoint.put(f"climbs/{path.name}", path.read_bytes())
+    by_endpoint.put_raw("climbs/../evil.csv", b"evil")
     (tmp_path / "sweep.yaml").write_text(CONFIG)
-    for prefix, said in (("lacks", "holds neither"), ("empty", "is empty"), ("climbs", "unsafe name")):
-        done = command(
-            "sweep", "--config", "sweep.yaml", "--data", f"{container.uri}/{prefix}", "--out", "out"
-        )
-        assert said in one_line(done, 3)
-        assert not (tmp_path / "out").exists()
-        assert not [path for path in (tmp_path / "cache").rglob("*.csv*")]
+    return by_endpoint
 
 
-def test_an_account_that_is_not_there_is_one_line_and_nothing_else(hptune: Run, tmp_path: Path) -> None:
-    held = {"AZURE_STORAGE_KEY": WRONG_KEY, "AZURE_STORAGE_SERVICE_ENDPOINT": "https://nosuch.blob.invalid"}
-    done = hptune("fetch", "az://nosuchaccount/data/raw", "here", **held)
-    assert one_line(done, 4) == done.stderr.strip()
-    assert not (tmp_path / "here").exists()
+REFUSED = {
+    "a container that lacks a file": ("{uri}/lacks", {}, 3, "holds neither phone_brand_device_model.csv.zip nor"),
+    "an empty file": ("{uri}/empty", {}, 3, "is empty"),
+    "a name that climbs": ("{uri}/climbs", {}, 3, 'unsafe name "../evil.csv"'),
+    "no such container": (f"az://{ACCOUNT}/nosuchcontainer/raw", {}, 4, "does not exist"),
+    "no such account": (
+        "az://nosuchaccount/data/raw",
+        {"AZURE_STORAGE_SERVICE_ENDPOINT": "https://nosuchaccount.blob.invalid"},
+        4,
+        "the host name is unknown",
+    ),
+    "nobody listens": (
+        f"az://{ACCOUNT}/data/raw", {"AZURE_STORAGE_SERVICE_ENDPOINT": "http://127.0.0.1:1"}, 4, "connection refused",
+    ),
+    "a wrong key": ("{uri}/lacks", {"AZURE_STORAGE_KEY": WRONG_KEY}, 4, "refused the credentials"),
+    "a malformed key": ("{uri}/lacks", {"AZURE_STORAGE_KEY": "not base64!"}, 4, "credentials are malformed"),
+}  # fmt: skip
+SWEEP = ("sweep", "--config", "sweep.yaml", "--out", "out", "--data")
+
+
+@pytest.mark.parametrize("case", REFUSED)
+@pytest.mark.parametrize("verb", ["sweep", "features", "fetch", "sweep --out"])
+def test_places_that_cannot_be_used_are_one_line_and_nothing_is_left(
+    bad: Container, command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str, verb: str
+) -> None:
+    uri, environment, code, said = REFUSED[case]
+    if code == 3 and (verb == "sweep --out" or verb == "fetch" and "climbs" not in uri):
+        pytest.skip("not an error there")
+    monkeypatch.setenv("AZURE_STORAGE_KEY", bad.server.key)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    uri = uri.format(uri=bad.uri)
+    arguments = {
+        "sweep": (*SWEEP, uri),
+        "features": ("features", "--data", uri),
+        "fetch": ("fetch", uri, "here"),
+        "sweep --out": (*SWEEP, "raw", "--out", uri),
+    }
+    done = command(*arguments[verb])
+    assert said in one_line(done, code)
+    assert not [secret for secret in environment.values() if secret in done.stderr and "://" not in secret]
+    left = [path for path in tmp_path.rglob("*") if path.is_file() and (tmp_path / "raw") not in path.parents]
+    assert {path.name for path in left} <= {"sweep.yaml"}
 
 
 LOADED = "import sys; from hptune.cli import main; main(sys.argv[1:]); print(*sys.modules)"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +17,7 @@ from hptune.explain import explain
 from hptune.sample import write_sample
 from hptune.storage import fetch
 from tests.storage.azurite import Azurite, running_azurite
-from tests.storage.conftest import Container, Run, new_container
+from tests.storage.conftest import ROOT, Container, Run, new_container
 from tests.storage.identity import ManagedIdentity
 from tests.storage.proxy import running_proxy
 
@@ -41,25 +45,45 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_sweep_on_a_container_gives_the_local_results_byte_for_byte_and_fetches_once(
-    container: Container, hptune: Run, sample: Path, config: Path, tmp_path: Path
+# Bytes that hold no time, host or place. Of results.csv the columns that end with _time are left out.
+SAME_BYTES = ("sweeping_results.txt", "best_params.json", "model.ubj", "predictions.csv")
+
+
+def without_times(results: Path) -> str:
+    """``results.csv`` cell by cell as it stands, without the columns of seconds."""
+    header, *rows = csv.reader(results.read_text().splitlines())
+    kept = [at for at, name in enumerate(header) if not name.endswith("_time")]
+    assert len(kept) < len(header)
+    return "\n".join(",".join(cells[at] for at in kept) for cells in (header, *rows))
+
+
+@pytest.mark.spark
+def test_the_main_job_on_a_container_gives_the_local_results_byte_for_byte_and_fetches_once(
+    container: Container, hptune: Run, sample: Path, tmp_path: Path
 ) -> None:
-    """The file compared is sweeping_results.txt: every score and parameter, and nothing that is a time."""
     uri = f"{container.uri}/raw"
     assert hptune("upload", sample, uri).returncode == 0
-    local = hptune("sweep", "--config", config, "--data", sample, "--out", "local", "-q")
-    assert local.returncode == 0, local.stderr
+    assert len(list(sample.iterdir())) == 7
+    ranges, downloads = 0, []
     with running_proxy(container.server.port) as proxy:
         through = {"AZURE_STORAGE_CONNECTION_STRING": container.server.connection_string_at(proxy.port)}
-        counts = []
-        for out in ("first", "second"):
-            done = hptune("sweep", "--config", config, "--data", uri, "--out", out, **through)
+        for out, data in (("local", sample), ("first", uri), ("second", uri)):
+            job = [sys.executable, ROOT / "jobs/distributed_sweep.py", "--config", ROOT / "configs/demo.yaml"]
+            done = subprocess.run(
+                [*map(str, job), "--data", str(data), "--out", out, "-q"], cwd=tmp_path, timeout=300,
+                env={**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache"), **through},
+                capture_output=True, text=True,
+            )  # fmt: skip
             assert done.returncode == 0, done.stderr
-            counts.append(len(proxy.ranges))
-    assert counts[0] >= 7 and counts[1] == counts[0]
-    results = [(tmp_path / out / "sweeping_results.txt").read_bytes() for out in ("local", "first", "second")]
-    assert results[0] == results[1] == results[2]
-    assert results[0].count(b"\n") == 5
+            downloads.append(len(proxy.ranges) - ranges)
+            ranges = len(proxy.ranges)
+    assert downloads == [0, 7, 0]
+    local, *others = (tmp_path / out for out in ("local", "first", "second"))
+    assert (local / "sweeping_results.txt").read_text().count("\n") == 17
+    for other in others:
+        for name in SAME_BYTES:
+            assert (other / name).read_bytes() == (local / name).read_bytes()
+        assert without_times(other / "results.csv") == without_times(local / "results.csv")
 
 
 def test_outputs_go_to_a_container_and_are_what_a_directory_gets(
@@ -80,6 +104,29 @@ def test_outputs_go_to_a_container_and_are_what_a_directory_gets(
     again = hptune("sweep", "--config", config, "--data", sample, "--out", out)
     assert again.returncode == 2 and "holds a sweep already" in again.stderr
     assert not list((tmp_path / "cache" / "hptune" / "staging").glob("*/*"))
+
+
+def test_a_table_and_its_test_rows_come_from_two_addresses(
+    container: Container, hptune: Run, tmp_path: Path
+) -> None:
+    rows = [f"{i},{i % 7},{i * 3 + i % 7}" for i in range(40)]
+    tables = {"train": "id,a,y\n" + "\n".join(rows), "test": "id,a\n100,3\n101,5\n"}
+    for name, text in tables.items():
+        (tmp_path / f"{name}.csv").write_text(text)
+        container.put(f"{name}/{name}.csv", text.encode())
+    options = ("--target", "y", "--id", "id", "--estimator", "sklearn.linear_model.Ridge", "--engine", "serial",
+               "--set", "search_space.alpha=[0.1, 1]", "-q")  # fmt: skip
+    local = hptune("sweep", "--data", "train.csv", "--test", "test.csv", "--out", "local", *options)
+    assert local.returncode == 0, local.stderr
+    uris = ("--data", f"{container.uri}/train/train.csv", "--test", f"{container.uri}/test/test.csv")
+    done = hptune("sweep", *uris, "--out", "remote", *options)
+    assert done.returncode == 0, done.stderr
+    predicted = (tmp_path / "remote" / "predictions.csv").read_bytes()
+    assert predicted == (tmp_path / "local" / "predictions.csv").read_bytes() and predicted.count(b"\n") == 3
+    assert f"path: {uris[1]}" in (tmp_path / "remote" / "sweep.yaml").read_text()
+    container.put("test/test.csv", b"id,b\n100,3\n")
+    broken = hptune("sweep", *uris, "--out", "broken", *options)
+    assert broken.returncode == 3 and uris[3] in broken.stderr and str(tmp_path) not in broken.stderr
 
 
 def test_a_remote_sweep_of_remote_data_is_explained_and_loaded_from_where_it_is(

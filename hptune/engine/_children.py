@@ -1,0 +1,285 @@
+"""Processes of our own for fits, so that none can harm more than itself.
+
+A fit that ends its process, or does not end at all, costs nothing but its own row: its parent sees the exit code,
+or ends the process at the limit, whatever native code it is in.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+
+from hptune.engine._base import Feed, failed
+from hptune.engine._child import BEGUN
+from hptune.engine._payload import Payload
+from hptune.records import FitTask, Outcome, Status
+
+__all__ = ["TRIES", "Pool", "fits_fed", "fits_in"]
+
+TRIES = 3  # of a fit that ends its process, before it is tried once more when nothing else runs
+_PROGRAM = "import sys; sys.path[:] = {path}; from hptune.engine._child import main; main{arguments}"
+_TRACE_SECONDS = 1.0  # for a process that hangs to tell where
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What came of a task in a child; `outcomes` is complete, "crashed" and "timeout" ones too."""
+
+    task: FitTask
+    status: Status
+    outcomes: Sequence[Outcome]
+
+
+class Child:
+    """A process that works on one task at a time."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.owner = os.getpid()
+        self.kind = _kind(environment)
+        self.connection, theirs = Pipe()
+        self._traces = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
+        self._begun: float | None = None
+        self._oom_kills = 0
+        self._token = ""
+        handles = (theirs.fileno(), self._traces.fileno())
+        # The system takes the thread that starts a process for its parent; only the main one is sure to last.
+        lasts = threading.current_thread() is threading.main_thread()
+        self._process = subprocess.Popen(  # noqa: S603 - ourselves
+            [sys.executable, "-c", _PROGRAM.format(path=sys.path, arguments=(*handles, lasts))],
+            pass_fds=handles,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, **environment},
+        )
+        theirs.close()
+
+    @property
+    def lives(self) -> bool:
+        """Whether it can take a task."""
+        return self._process.poll() is None
+
+    def begin(self, payload: Payload, task: FitTask) -> None:
+        """Give it a task; it has none."""
+        self._begun, self._oom_kills = None, _oom_kills()
+        order = (payload if payload.token != self._token else None, cloudpickle.dumps(task))
+        self._token = payload.token
+        with suppress(OSError):  # it has just ended, as `ending` will tell
+            self.connection.send_bytes(pickle.dumps(order))
+
+    def seconds_left(self, limit: float | None) -> float | None:
+        """Until its fit has had its time; None where it may take as long as it likes."""
+        if limit is None or self._begun is None:
+            return None
+        return max(0.0, self._begun + limit - time.monotonic())
+
+    def ending(self, task: FitTask) -> Ending | None:
+        """What came of the task, once the connection has something to tell; None where that is not the end."""
+        try:
+            told = self.connection.recv()
+        except (EOFError, OSError):
+            self._process.wait()
+            return self._without_scores(
+                task, "crashed", f"the fit ended its worker process: {self._last_words()}"
+            )
+        if told == BEGUN:
+            self._begun = time.monotonic()
+            return None
+        if isinstance(told, str):
+            return Ending(task, "failed", failed(task, told))
+        return Ending(task, "ok", [Outcome.from_json(line) for line in told])
+
+    def give_up(self, task: FitTask, limit: float) -> Ending:
+        """End the process, because its fit takes too long."""
+        os.kill(self._process.pid, signal.SIGUSR1)
+        until = time.monotonic() + _TRACE_SECONDS
+        while not os.fstat(self._traces.fileno()).st_size and time.monotonic() < until:
+            time.sleep(0.01)
+        return self._without_scores(task, "timeout", f"the fit took longer than {limit:g} s")
+
+    def kill(self) -> None:
+        """End the process, whatever it does."""
+        self._process.kill()
+        self._process.wait()
+        self.connection.close()
+        self._traces.close()
+
+    def _without_scores(self, task: FitTask, status: Status, reason: str) -> Ending:
+        seconds = 0.0 if self._begun is None else time.monotonic() - self._begun
+        self._traces.seek(0)
+        trace = self._traces.read().decode("utf-8", "replace")
+        self.kill()
+        host, pid = socket.gethostname(), self._process.pid
+        outcomes = failed(task, f"{trace}\n{reason}", status=status)
+        return Ending(
+            task, status, [replace(each, work_time=seconds, host=host, pid=pid) for each in outcomes]
+        )
+
+    def _last_words(self) -> str:
+        code = self._process.returncode
+        if code == -signal.SIGKILL and _oom_kills() > self._oom_kills:
+            return "the system ran out of memory and killed it (SIGKILL)"
+        if code < 0:
+            return f"{signal.strsignal(-code)} ({signal.Signals(-code).name})"
+        return f"exit code {code}"
+
+
+_IDLE: list[Child] = []  # of this process, for its next pool
+
+
+@atexit.register
+def _end_idle() -> None:
+    for child in _IDLE:
+        if child.owner == os.getpid():
+            child.kill()
+
+
+class Pool:
+    """Children that take one task each.
+
+    Parameters
+    ----------
+    slots : int
+        How many.
+    limit : float, optional
+        Seconds that a task may take.
+    environment : mapping, optional
+        Variables that the children have beside those of this process.
+    """
+
+    def __init__(
+        self, slots: int, limit: float | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._slots = slots
+        self._limit = limit
+        self._environment = environment or {}
+        self._busy: dict[Connection[Any, Any], tuple[Child, FitTask]] = {}
+
+    @property
+    def busy(self) -> bool:
+        """Whether any child has a task."""
+        return bool(self._busy)
+
+    @property
+    def free(self) -> int:
+        """How many children could begin a task."""
+        return self._slots - len(self._busy)
+
+    def begin(self, payload: Payload, task: FitTask) -> None:
+        """Give a task to a child that has none."""
+        child = self._idle() or Child(self._environment)
+        self._busy[child.connection] = child, task
+        child.begin(payload, task)
+
+    def endings(self) -> Iterator[Ending]:
+        """Wait until a child has something to tell, or has had its time; then what has ended."""
+        left = [child.seconds_left(self._limit) for child, _ in self._busy.values()]
+        soonest = min((seconds for seconds in left if seconds is not None), default=None)
+        told = wait([*self._busy], soonest)
+        for connection, (child, task) in [*self._busy.items()]:
+            ending = None
+            if connection in told:
+                ending = child.ending(task)
+            elif self._limit is not None and child.seconds_left(self._limit) == 0:
+                ending = child.give_up(task, self._limit)
+            if ending is not None:
+                del self._busy[connection]
+                if ending.status in ("ok", "failed"):
+                    _IDLE.append(child)
+                yield ending
+
+    def close(self) -> None:
+        """End the children that have a task; the others wait for the next pool."""
+        for child, _ in self._busy.values():
+            child.kill()
+        self._busy.clear()
+
+    def _idle(self) -> Child | None:
+        kind = _kind(self._environment)
+        for child in [child for child in _IDLE if child.kind == kind]:
+            _IDLE.remove(child)
+            if child.lives:
+                return child
+            child.kill()
+        return None
+
+
+def fits_in(pool: Pool, payload: Payload, tasks: Sequence[FitTask], tried: int = 0) -> Iterator[Outcome]:
+    """One outcome for every cell of every task, as they come: `fits_fed` with tasks that are known beforehand."""
+    left = deque(tasks)
+    return fits_fed(pool, payload, lambda free: [left.popleft() for _ in range(min(free, len(left)))], tried)
+
+
+def fits_fed(pool: Pool, payload: Payload, feed: Feed, tried: int = 0) -> Iterator[Outcome]:
+    """One outcome for every cell of every task that `feed` gives, as they come.
+
+    What ends its process is tried again, the last time when nothing else runs: there is most memory then. A
+    shared fit that takes too long is given up for its longest rung only.
+
+    Parameters
+    ----------
+    tried : int, default 0
+        How often each task ended another process before.
+    """
+    waiting, suspects = deque[FitTask](), deque[FitTask]()
+    deaths = Counter[int]()
+    while True:
+        waiting.extend(feed(max(0, pool.free - len(waiting))))
+        if not waiting and not pool.busy:
+            if not suspects:
+                return
+            waiting.append(suspects.popleft())
+        while waiting and pool.free:
+            pool.begin(payload, waiting.popleft())
+        for ending in pool.endings():
+            task, outcomes = ending.task, ending.outcomes
+            died = tried + deaths[task.id]
+            if ending.status == "crashed" and died < TRIES:
+                deaths[task.id] += 1
+                (waiting if died + 1 < TRIES else suspects).append(task)
+                continue
+            if ending.status == "timeout":
+                shorter, outcomes = _without_longest(task, outcomes)
+                waiting.extend(shorter)
+            yield from (replace(outcome, attempts=died + 1) for outcome in outcomes)
+
+
+def _without_longest(task: FitTask, outcomes: Sequence[Outcome]) -> tuple[list[FitTask], Sequence[Outcome]]:
+    """What is left of a shared fit when its longest rung has an outcome, and the outcomes of that rung."""
+    longest = task.rungs[-1].rounds
+    rungs = tuple(rung for rung in task.rungs if rung.rounds != longest)
+    if task.rung_parameter is None or not rungs:
+        return [], outcomes
+    left = {rung.candidate for rung in rungs}
+    shorter = replace(task, params={**task.params, task.rung_parameter: rungs[-1].rounds}, rungs=rungs)
+    return [shorter], [outcome for outcome in outcomes if outcome.candidate not in left]
+
+
+def _kind(environment: Mapping[str, str]) -> tuple[Any, ...]:
+    """What a child must have been started with to be of use here and now."""
+    return os.getpid(), os.getcwd(), tuple(sys.path), tuple(sorted(environment.items()))
+
+
+def _oom_kills() -> int:
+    """Processes that the system has killed since its start because memory ran out; 0 where it does not tell."""
+    with suppress(OSError):
+        for line in Path("/proc/vmstat").read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0
