@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 from xgboost import XGBRegressor
 
-from hptune.adaptive import Asked, Exploration, expected_plan
+from hptune.adaptive import Exploration, expected_plan
 from hptune.errors import ConfigurationError
 from hptune.plan import make_plan
 from hptune.records import FitTask, Outcome
@@ -63,6 +63,7 @@ def explored_by(
     explored: Exploration, slots: int, order: random.Random, stop_after: int | None = None
 ) -> list[Outcome]:
     """Runs the fits on `slots` at once, which end in a random order."""
+    explored.begin(slots)
     running: list[FitTask] = []
     seen: list[Outcome] = []
     while True:
@@ -78,20 +79,21 @@ def explored_by(
 @given(
     limit=st.integers(1, 10),
     slots=st.integers(1, 7),
-    batch=st.sampled_from([None, 1, 3, 4]),
+    deterministic=st.booleans(),
     seed=st.integers(0, 99),
 )
 def test_every_cell_is_fitted_once_and_every_candidate_told_once(
-    limit: int, slots: int, batch: int | None, seed: int
+    limit: int, slots: int, deterministic: bool, seed: int
 ) -> None:
     sampler = Listening(SPACE, seed)
-    explored = exploration(sampler, limit, batch=batch)
+    explored = exploration(sampler, limit, deterministic=deterministic)
     outcomes = explored_by(explored, slots, random.Random(seed))  # noqa: S311
     cells = sorted((outcome.candidate, outcome.fold) for outcome in outcomes)
     assert cells == [(candidate, fold) for candidate in range(limit) for fold in range(FOLDS)]
     assert [outcome.fit_id for outcome in sorted(outcomes, key=lambda o: o.fit_id)] == list(
         range(limit * FOLDS)
     )
+    explored.feed(1)
     assert sorted(told.candidate for told in sampler.heard) == list(range(limit))
     for told in sampler.heard:
         params = explored.candidates[told.candidate]
@@ -116,14 +118,16 @@ def test_a_candidate_is_told_before_the_next_is_asked_for() -> None:
         for task in explored.feed(1) + explored.feed(1) + explored.feed(1):
             for outcome in outcomes_of(task, explored):
                 explored.see(outcome)
-        assert len(sampler.heard) == number + 1
+        assert len(sampler.heard) == number
+    explored.feed(1)
+    assert len(sampler.heard) == 3
 
 
 @pytest.mark.parametrize("slots", [1, 2, 5])
-def test_batches_repeat_exactly_whatever_ends_first(slots: int) -> None:
+def test_deterministic_sweeps_repeat_exactly_whatever_ends_first(slots: int) -> None:
     runs = []
     for seed in range(5):
-        explored = exploration(BayesianSampler(SPACE, 1), limit=20, batch=4)
+        explored = exploration(BayesianSampler(SPACE, 1), limit=20, deterministic=True)
         explored_by(explored, slots, random.Random(seed))  # noqa: S311
         runs.append(explored.candidates)
     assert all(run == runs[0] for run in runs)
@@ -135,40 +139,45 @@ def test_a_failed_fold_is_told_as_no_number() -> None:
     for task in explored.feed(3):
         failed = task.fold == 1
         explored.see(Outcome(0, task.fold, "failed" if failed else "ok", {} if failed else {"score": 1.0}))
+    explored.feed(1)
     assert [math.isnan(told.score) for told in sampler.heard] == [True]
 
 
 def test_candidates_of_a_batch_that_differ_in_rounds_share_a_fit() -> None:
     space = parse_space({"n_estimators": [2, 4], "max_depth": [1, 2]})
-    explored = exploration(RandomSampler(space, 0), limit=9, estimator=XGBRegressor(), batch=4)
+    explored = exploration(RandomSampler(space, 0), limit=9, estimator=XGBRegressor(), deterministic=True)
+    explored.begin(slots=4)
     assert len(explored.feed(99)) == 2 * FOLDS
     assert explored.plan.n_candidates == 4 and explored.plan.rounds_asked == 12 * FOLDS
 
 
-@pytest.mark.parametrize("batch", [None, 4])
+@pytest.mark.parametrize("deterministic", [False, True])
 @pytest.mark.parametrize("stop_after", [0, 1, 7, 20, 31])
-def test_what_was_stopped_goes_on_as_if_it_had_not_been(batch: int | None, stop_after: int) -> None:
-    asked: list[Asked] = []
-    undisturbed = exploration(BayesianSampler(SPACE, 2), limit=14, batch=batch)
-    explored_by(undisturbed, 1, random.Random(0))  # noqa: S311
-    stopped = exploration(BayesianSampler(SPACE, 2), limit=14, batch=batch, note=asked.append)
-    outcomes = explored_by(stopped, 1, random.Random(0), stop_after)  # noqa: S311
-    resumed = exploration(BayesianSampler(SPACE, 2), limit=14, batch=batch, note=asked.append)
-    resumed.replay(list(asked), outcomes, first_fit=100)
-    more = explored_by(resumed, 1, random.Random(0))  # noqa: S311
+def test_what_was_stopped_goes_on_as_if_it_had_not_been(deterministic: bool, stop_after: int) -> None:
+    slots = 4 if deterministic else 1
+
+    def new() -> Exploration:
+        return exploration(BayesianSampler(SPACE, 2), limit=14, deterministic=deterministic)
+
+    undisturbed, stopped, resumed = new(), new(), new()
+    explored_by(undisturbed, slots, random.Random(0))  # noqa: S311
+    outcomes = explored_by(stopped, slots, random.Random(0), stop_after)  # noqa: S311
+    asked = stopped.questions()
+    resumed.replay(asked, outcomes, first_fit=100)
+    more = explored_by(resumed, slots, random.Random(0))  # noqa: S311
     assert resumed.candidates == undisturbed.candidates
     assert len(outcomes) + len(more) == 14 * FOLDS
     assert all(outcome.fit_id >= 100 for outcome in more)
-    assert [question.candidate for question in asked] == list(range(14))
+    assert [question.candidate for question in asked + resumed.questions()] == list(range(14))
 
 
 def test_a_sampler_that_answers_otherwise_than_before_is_refused() -> None:
-    asked: list[Asked] = []
-    outcomes = explored_by(exploration(BayesianSampler(SPACE, 2), note=asked.append), 1, random.Random(0))  # noqa: S311
+    first = exploration(BayesianSampler(SPACE, 2))
+    outcomes = explored_by(first, 1, random.Random(0))  # noqa: S311
     with pytest.raises(
         ConfigurationError, match="draws another candidate 0 than before: give the same search_space"
     ):
-        exploration(BayesianSampler(SPACE, 3)).replay(asked, outcomes)
+        exploration(BayesianSampler(SPACE, 3)).replay(first.questions(), outcomes)
 
 
 def test_a_space_that_is_exhausted_ends_the_sweep() -> None:

@@ -6,16 +6,16 @@ import functools
 import logging
 import time
 import uuid
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from hptune._sklearn_compat import routed_params
-from hptune.adaptive import Adaptive, Exploration
+from hptune.adaptive import Exploration
 from hptune.engine import Engine
 from hptune.errors import AllTrialsFailedError, OutputError
 from hptune.fitters import (
@@ -23,16 +23,12 @@ from hptune.fitters import (
     evaluate,
     fit_alone,
     model_bytes,
-    stopping_early,
     warn_of_capped_threads,
 )
-from hptune.identity import Identity
 from hptune.interrupts import undisturbed
 from hptune.journal import Journal
-from hptune.matrix import FeatureMatrix
 from hptune.observers import Observer
 from hptune.outputs import (
-    JOURNAL,
     Winner,
     clear_winner,
     log_to,
@@ -43,83 +39,17 @@ from hptune.outputs import (
     write_sweep,
     write_winner,
 )
-from hptune.plan import Plan, make_plan
-from hptune.records import EarlyStopping, FitTask, Outcome
+from hptune.plan import Plan
+from hptune.records import FitTask, Outcome
 from hptune.results import best_index, best_rounds, collect_cells, cv_table, ranked_table
-from hptune.resume import Agenda, exploring_agenda, fresh_agenda, resumed_agenda, resumed_exploration
+from hptune.resume import Agenda
 from hptune.sessions import open_session
 from hptune.summary import SweepResult, savings
+from hptune.sweep._sweep import Sweep, agenda, fit_params_of, prepared_estimator
 
-__all__ = ["Sweep", "agenda", "carry_out", "run"]
+__all__ = ["carry_out", "run"]
 
 _log = logging.getLogger(__name__)
-_DECIDES = (
-    "search_space",
-    "constraints",
-    "sampling_algorithm",
-    "deterministic",
-)  # which candidates are found
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """Everything that makes a sweep what it is, checked and ready to run.
-
-    Parameters
-    ----------
-    name : str
-        Shown in Spark's UI.
-    train : FeatureMatrix
-        Rows to learn from, with labels.
-    estimator : estimator
-        Unfitted.
-    candidates : sequence of mapping
-        Parameter settings in the table's order.
-    folds : sequence of (train_rows, test_rows)
-        Row numbers of each fold.
-    scorer : callable
-        A scorer, or scikit-learn's multi-metric scorer when there are several `metrics`.
-    metrics : sequence of str
-        Names in the table; ``("score",)`` for a single metric. The first one is the objective.
-    ranks_by : str, optional
-        The one of `metrics` that ranks and picks the winner; the first where it is not given.
-    shown_metric : str
-        What people call the metric that ranks.
-    test : FeatureMatrix, optional
-        Rows to predict with the refitted winner.
-    refit : bool, default True
-        Fit the winner on all training rows.
-    early_stopping : EarlyStopping, optional
-        Stop each fit by validation rows that are taken from its training rows. The winner is refitted with the
-        rounded mean of its folds' best iterations.
-    id_name : str, default "id"
-        Header of the row ids in the predictions.
-    config : mapping
-        The resolved configuration, as it is written to ``sweep.yaml``.
-    adaptive : Adaptive, optional
-        How candidates are found while the sweep runs; `candidates` are then none.
-    """
-
-    name: str
-    train: FeatureMatrix
-    estimator: Any
-    candidates: Sequence[Mapping[str, Any]]
-    folds: Sequence[tuple[Any, Any]]
-    scorer: Any
-    metrics: Sequence[str] = ("score",)
-    ranks_by: str | None = None
-    shown_metric: str = "score"
-    test: FeatureMatrix | None = None
-    refit: bool = True
-    early_stopping: EarlyStopping | None = None
-    id_name: str = "id"
-    config: Mapping[str, Any] = field(default_factory=dict)
-    adaptive: Adaptive | None = None
-
-    @property
-    def ranking_metric(self) -> str:
-        """The metric that ranks and picks the winner."""
-        return self.ranks_by or self.metrics[0]
 
 
 def run(
@@ -175,58 +105,6 @@ def run(
     """
     todo = agenda(sweep, out, resume=resume, extend=extend)
     return carry_out(sweep, todo, engine, out=out, observers=observers)
-
-
-def agenda(
-    sweep: Sweep, out: Path | None = None, *, resume: bool = False, extend: bool = False, shown: str = ""
-) -> Agenda:
-    """What is left to do of a sweep; nothing is written, and no engine is needed.
-
-    `shown` is what the user calls `out`, if that is not its path; the rest is as in `run`.
-    """
-    config, shown = plain_json(sweep.config), shown or str(out)
-    if sweep.adaptive is not None:
-        exploration = _exploration(sweep, sweep.adaptive)
-        identity = _identity(sweep, exploration.candidates)
-        todo = exploring_agenda(exploration, identity, sweep.adaptive.limit)
-        if out is None or not resume:
-            return todo
-        return resumed_exploration(todo, exploration, out / JOURNAL, config, shown)
-    plan, identity = _plan(sweep, sweep.candidates), _identity(sweep, sweep.candidates)
-    if out is None:
-        return Agenda(plan, identity, plan.tasks)
-    if not resume:
-        return fresh_agenda(plan, identity)
-    return resumed_agenda(plan, identity, out / JOURNAL, config, shown, extend=extend)
-
-
-def _plan(sweep: Sweep, candidates: Sequence[Mapping[str, Any]]) -> Plan:
-    return make_plan(_estimator(sweep), candidates, len(sweep.folds), _fit_params(sweep.train))
-
-
-def _identity(sweep: Sweep, candidates: Sequence[Mapping[str, Any]]) -> Identity:
-    return Identity(
-        train=sweep.train,
-        folds=sweep.folds,
-        estimator=sweep.estimator,
-        candidates=candidates,
-        scorer=sweep.scorer,
-        metrics=sweep.metrics,
-        early_stopping=sweep.early_stopping,
-        seed=sweep.config.get("seed"),
-        sampling=None if sweep.adaptive is None else {key: sweep.config.get(key) for key in _DECIDES},
-    )
-
-
-def _exploration(sweep: Sweep, adaptive: Adaptive) -> Exploration:
-    return Exploration(
-        adaptive.sampler(),
-        limit=adaptive.limit,
-        n_folds=len(sweep.folds),
-        metric=sweep.ranking_metric,
-        plan_of=functools.partial(_plan, sweep),
-        deterministic=adaptive.deterministic,
-    )
 
 
 def carry_out(
@@ -349,9 +227,9 @@ def _noted_tasks(exploration: Exploration, journal: Journal | None, free: int) -
 
 
 def _evaluation(sweep: Sweep, threads: int) -> Evaluation:
-    fit_params, score_params = routed_params(sweep.estimator, sweep.scorer, _fit_params(sweep.train))
+    fit_params, score_params = routed_params(sweep.estimator, sweep.scorer, fit_params_of(sweep.train))
     return Evaluation(
-        estimator=_estimator(sweep),
+        estimator=prepared_estimator(sweep),
         X=sweep.train.X,
         y=sweep.train.y,
         folds=sweep.folds,
@@ -364,16 +242,6 @@ def _evaluation(sweep: Sweep, threads: int) -> Evaluation:
         groups=sweep.train.groups,
         scoring_errors=True,
     )
-
-
-def _estimator(sweep: Sweep) -> Any:
-    if sweep.early_stopping is None:
-        return sweep.estimator
-    return stopping_early(sweep.estimator, sweep.early_stopping, sweep.candidates)
-
-
-def _fit_params(train: FeatureMatrix) -> dict[str, Any]:
-    return {} if train.weights is None else {"sample_weight": train.weights}
 
 
 @contextmanager
@@ -431,7 +299,7 @@ def _refit(sweep: Sweep, winner: Winner) -> Any:
     start = time.perf_counter()
     train = sweep.train
     params = {**winner.params, **winner.refit_params}
-    model = fit_alone(sweep.estimator, params, train.X, train.y, _fit_params(train))
+    model = fit_alone(sweep.estimator, params, train.X, train.y, fit_params_of(train))
     _log.info("refitted the best candidate in %.1f s", time.perf_counter() - start)
     return model
 
