@@ -1,4 +1,4 @@
-"""The command line: ``hptune sample | features | sweep | explain | fetch | upload``."""
+"""The command line: ``hptune sample | features | sweep | explain | status | fetch | upload``."""
 
 from __future__ import annotations
 
@@ -53,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add_fetch(verbs.add_parser("fetch", help="bring files here, verified"))
     _add_upload(verbs.add_parser("upload", help="send a directory's files to storage"))
     _add_explain(verbs.add_parser("explain", help="importances and learning curve of a sweep's winner"))
+    _add_status(verbs.add_parser("status", help="what a directory holds, finished or not"))
     return _guarded(parser, argv)
 
 
@@ -211,6 +212,13 @@ def _add_upload(parser: argparse.ArgumentParser) -> None:
 def _add_cache(parser: argparse.ArgumentParser) -> None:
     help_text = "where matrices and copies of remote files are kept (default ~/.cache/hptune)"
     parser.add_argument("--cache", type=Path, default=None, metavar="DIR", help=help_text)
+
+
+def _add_status(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", metavar="PATH", help="the --out of a sweep, or a directory of sweeps")
+    parser.add_argument("--watch", action="store_true", help="look again until nothing runs any more")
+    _add_verbose(parser)
+    parser.set_defaults(run=lambda given: commands.status(given, _say))
 
 
 def _add_verbose(parser: argparse.ArgumentParser) -> None:

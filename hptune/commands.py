@@ -29,7 +29,17 @@ if TYPE_CHECKING:
     from hptune.summary import SweepResult
     from hptune.sweep import Sweep
 
-__all__ = ["existing_sweep", "explain", "features", "fetch_files", "sample", "say", "sweep", "upload_files"]
+__all__ = [
+    "existing_sweep",
+    "explain",
+    "features",
+    "fetch_files",
+    "sample",
+    "say",
+    "status",
+    "sweep",
+    "upload_files",
+]
 
 Say = Callable[[str], None]
 
@@ -162,6 +172,21 @@ def explain(arguments: argparse.Namespace, say: Say) -> None:
 
     places = {"cache": arguments.cache, "hadoop": hadoop_opener({})}
     print(explained(arguments.out, engine=arguments.engine, say=say, **places))
+
+
+def status(arguments: argparse.Namespace, say: Say) -> None:
+    """``hptune status``: what a directory holds."""
+    if is_remote(arguments.path):
+        raise ConfigurationError(
+            f"status reads directories, not {arguments.path}", "fetch it first: hptune fetch URI DIR"
+        )
+    from rich.console import Console
+
+    from hptune.status import show_status
+    from hptune.summary import terminal_width
+
+    console = Console(width=terminal_width())
+    show_status(Path(arguments.path.removeprefix("file://")), console, watch=arguments.watch)
 
 
 def _early_engine(config: SweepConfig, stack: ExitStack, say: Say) -> tuple[Engine | None, float]:

@@ -20,7 +20,7 @@ from hptune.matrix import FeatureMatrix
 from hptune.records import EarlyStopping
 from hptune.space import Uncanonical, canonical, content_text
 
-__all__ = ["Identity", "library_versions"]
+__all__ = ["Identity", "library_versions", "shown_params"]
 
 _KIND = "fit on a fold"
 _NOT_OF_A_CELL = ("cv", "seed", "metrics", "deterministic", "sampling_algorithm", "search_space")
@@ -163,6 +163,25 @@ def library_versions() -> dict[str, str]:
     found = {library: _version(names) for library, names in _LIBRARIES.items()}
     python = ".".join(platform.python_version_tuple()[:2])
     return {"hptune": __version__, "python": python, **found}
+
+
+def shown_params(text: str) -> dict[str, str]:
+    """The parameters in one of a grid's texts, as people write them.
+
+    Examples
+    --------
+    >>> shown_params(canonical({"max_depth": 3, "kernel": "rbf", "sizes": [1, 2.5]}))
+    {'kernel': "'rbf'", 'max_depth': '3', 'sizes': '[1, 2.5]'}
+    """
+    return {name: _shown(value) for name, value in json.loads(text).items()}
+
+
+def _shown(node: Any) -> str:
+    if isinstance(node, list) and len(node) == 2 and all(isinstance(part, str) for part in node):
+        return str(node[1])
+    if isinstance(node, list) and node and node[0] in ("list", "tuple"):
+        return f"[{', '.join(map(_shown, node[1:]))}]"
+    return json.dumps(node)
 
 
 def _fold_hash(train: Any, test: Any) -> str:

@@ -161,6 +161,12 @@ class Kept:
     end: int
     torn: bool
 
+    @property
+    def grid(self) -> list[str]:
+        """The canonical texts of all candidates: those that were listed, and those that were found meanwhile."""
+        listed = next(session.first["grid"] for session in reversed(self.sessions) if "grid" in session.first)
+        return [*listed, *(record["params"] for session in self.sessions for record in session.candidates)]
+
 
 def read_journal(path: Path) -> Kept:
     """Verify and read a journal; it may be written to meanwhile.

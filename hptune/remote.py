@@ -39,7 +39,6 @@ from hptune.storage import (
 __all__ = ["hadoop_uris", "local_copies", "local_inputs", "output_directory"]
 
 _INPUTS = ("path", "test")
-_TABLES = (".csv", ".csv.gz", ".csv.zip", ".parquet", ".libsvm", ".svm", ".npz")
 _LAST_WORDS = Patience(first=1, silence=2, total=3)
 
 Say = Callable[[str], None]
@@ -241,12 +240,12 @@ def _wanted(store: Store, format: str) -> list[RemoteFile]:
 
 
 def _names(store: Store, names: Sequence[str], format: str) -> set[str]:
+    """Of a table that is named itself that one, else the raw files."""
     if len(names) == 1 and store.uri.endswith(f"/{names[0]}"):
         return set(names)
-    raw = raw_file_names(names, store.uri, required=format == "talkingdata")
-    if raw:
-        return set(raw_file_names(names, store.uri, required=True))
-    tables = {name for name in names if name.endswith(_TABLES)}
-    if not tables:
-        raw_file_names(names, store.uri, required=True)
-    return tables
+    table = f"name a table itself, such as {store.uri}/{names[0]}"
+    if format not in ("auto", "talkingdata"):
+        raise InputDataError(f"{store.uri} is no {format} file", table)
+    if not raw_file_names(names, store.uri, required=False):
+        raise InputDataError(f"{store.uri} holds no raw files", table)
+    return set(raw_file_names(names, store.uri, required=True))

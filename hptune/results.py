@@ -23,6 +23,7 @@ __all__ = [
     "collect_cells",
     "cv_table",
     "cv_table_again",
+    "error_line",
     "ranked_table",
     "sweeping_results",
     "to_csv",
@@ -142,7 +143,7 @@ def ranked_table(results: Mapping[str, Any], cells: Cells, metric: str) -> pd.Da
     finite = np.isfinite(np.asarray(results[f"mean_test_{metric}"], dtype=float))
     table["status"] = [_status(row, ok) for row, ok in zip(cells, finite, strict=True)]
     there = [[outcome for outcome in row if outcome is not None] for row in cells]
-    table["error"] = [_error_line(row) for row in there]
+    table["error"] = [error_line(row) for row in there]
     table["fit_id"] = [row[0].fit_id if row else -1 for row in there]
     table["rounds_trained"] = [sum(outcome.rounds_trained for outcome in row) for row in there]
     table["prefix_fits"] = [sum(outcome.prefix_fits for outcome in row) for row in there]
@@ -291,7 +292,8 @@ def _status(row: Sequence[Outcome | None], finite: bool) -> str:
     return "ok" if finite else "not finite"
 
 
-def _error_line(row: Sequence[Outcome]) -> str | None:
+def error_line(row: Sequence[Outcome]) -> str | None:
+    """The line that names the error of the first outcome that has one; None where none has."""
     errors = [
         outcome.error.strip().splitlines() for outcome in row if outcome.error and outcome.error.strip()
     ]

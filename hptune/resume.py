@@ -10,7 +10,7 @@ from typing import Any
 
 from hptune.adaptive import Asked, Exploration, expected_plan
 from hptune.errors import ConfigurationError
-from hptune.identity import Identity
+from hptune.identity import Identity, shown_params
 from hptune.journal import Kept, Session, decode_outcome, key_of, read_journal
 from hptune.plan import Plan
 from hptune.records import FitTask, Outcome
@@ -151,7 +151,7 @@ def resumed_exploration(
             replace(agenda, kept=kept), f"{shown} holds nothing to resume: starting from the beginning"
         )
     _refuse_another_sweep(agenda.identity, config, kept.sessions, shown)
-    found = [record for session in kept.sessions for record in session.candidates]
+    found = (record for session in kept.sessions for record in session.candidates)
     asked = [Asked(number, record["params"], tuple(record["told"])) for number, record in enumerate(found)]
     cells: dict[tuple[int, int], Outcome] = {}
     for outcome in map(decode_outcome, (line for session in kept.sessions for line in session.outcomes)):
@@ -250,7 +250,7 @@ def _refuse_another_grid(
         return
     if extend:
         raise ConfigurationError(
-            f"search_space lacks {len(lost)} of the candidates of {shown}, such as {_readable(lost[0])}",
+            f"search_space lacks {len(lost)} of the candidates of {shown}, such as {_short(shown_params(lost[0]))}",
             "keep what it had and add to it, or choose another --out",
         )
     now, then = config.get("search_space", _NOTHING), _config_of(sessions).get("search_space", _NOTHING)
@@ -296,12 +296,6 @@ def _is_nested(value: Any) -> bool:
 def _parsed(value: Any) -> Any:
     """A canonical text as the value that it is the text of."""
     return json.loads(value) if isinstance(value, str) and value.startswith(("[", "{")) else value
-
-
-def _readable(text: str) -> str:
-    """A canonical text of parameters, as people write parameters."""
-    params = json.loads(text)
-    return _short({name: value[-1] for name, value in params.items()})
 
 
 def _short(value: Any) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -21,7 +21,16 @@ from hptune.engine import Engine
 from hptune.plan import Plan
 from hptune.results import Cells
 
-__all__ = ["Savings", "SweepResult", "closing_lines", "ranking", "savings", "stopped_lines"]
+__all__ = [
+    "Savings",
+    "SweepResult",
+    "best_candidates",
+    "closing_lines",
+    "ranking",
+    "savings",
+    "stopped_lines",
+    "terminal_width",
+]
 
 _SHOWN_ROWS = 10
 
@@ -113,18 +122,26 @@ def savings(plan: Plan, cells: Cells, *, reused: int = 0) -> Savings:
 
 
 def ranking(result: SweepResult) -> str:
-    """The best candidates as a table for people: only the parameters that differ, scores to five decimals."""
-    shown = _shown(result.table, result.metric)
-    grid = Table(title=f"{result.shown_metric}, best first", title_justify="left", box=box.SIMPLE_HEAD)
+    """The best candidates as a text for people."""
+    text_file = io.StringIO()
+    best = best_candidates(result.table, result.metric, result.shown_metric, more="in results.csv")
+    Console(file=text_file, width=terminal_width()).print(best)
+    return "\n".join(line.rstrip() for line in text_file.getvalue().strip("\n").splitlines()) + "\n"
+
+
+def best_candidates(table: pd.DataFrame, metric: str, shown_metric: str, *, more: str = "") -> RenderableType:
+    """The best candidates for a terminal: only the parameters that differ, scores to five decimals.
+
+    `metric` is what the columns of `table` call it, `shown_metric` what people do; `more` says where the others are.
+    """
+    shown = _shown(table, metric)
+    grid = Table(title=f"{shown_metric}, best first", title_justify="left", box=box.SIMPLE_HEAD)
     for name in shown:
         grid.add_column(name, justify="left" if name == "status" else "right")
     for row in shown.itertuples(index=False):
         grid.add_row(*map(Text, row))
-    text_file = io.StringIO()
-    Console(file=text_file, width=_terminal_width()).print(grid)
-    left = len(result.table) - len(shown)
-    text = "\n".join(line.rstrip() for line in text_file.getvalue().strip("\n").splitlines())
-    return text + (f"\n  and {left} more in results.csv" if left else "") + "\n"
+    left = len(table) - len(shown)
+    return Group(grid, Text(f"  and {left} more {more}".rstrip())) if left else grid
 
 
 def closing_lines(result: SweepResult, engine: Engine, *, out: str | None = None) -> str:
@@ -184,12 +201,13 @@ def _shown(table: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def _note(row: pd.Series) -> str:
-    return str(row["status"] if row["status"] == "ok" else f"{row['status']}: {row['error']}")
+    return str(row["status"] if pd.isna(row["error"]) else f"{row['status']}: {row['error']}")
 
 
 def _differs(column: pd.Series) -> bool:
     return bool(column.astype(str).nunique() > 1)
 
 
-def _terminal_width() -> int:
+def terminal_width() -> int:
+    """Columns for tables; 120 where nobody looks."""
     return max(80, shutil.get_terminal_size((120, 24)).columns)

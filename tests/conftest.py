@@ -12,10 +12,14 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The directory of real data: ``HPTUNE_REAL_DATA``, else ``shared/data`` in a parent directory."""
-    named = os.environ.get("HPTUNE_REAL_DATA")
-    places = [Path(named)] if named else [parent / "shared" / "data" for parent in (ROOT, *ROOT.parents)]
-    for place in places:
+    """The directory of real data: ``HPTUNE_TEST_DATA``, else the nearest ``data`` beside the checkout or above."""
+    named = os.environ.get("HPTUNE_TEST_DATA")
+    beside = (
+        place
+        for parent in (ROOT, *ROOT.parents)
+        for place in [parent / "data", *sorted(parent.glob("*/data"))]
+    )
+    for place in [Path(named)] if named else beside:
         if (place / "talkingdata").is_dir():
             return place
-    pytest.skip("no real data: set HPTUNE_REAL_DATA to the directory that holds talkingdata/")
+    pytest.skip("no real data: set HPTUNE_TEST_DATA to the directory that holds talkingdata/")

@@ -23,6 +23,7 @@ from hptune.observers import Observer
 from hptune.records import Outcome
 from hptune.samplers import BayesianSampler
 from hptune.space import SearchSpace, parse_space
+from hptune.status import read_status
 from hptune.summary import SweepResult
 from hptune.sweep import Sweep, run
 from tests.builders import Case, grid_search, numbers_table, sweep_of
@@ -92,6 +93,9 @@ def test_a_stopped_sweep_goes_on_as_if_it_had_not_been(
     assert len(partial) == -(-stop_after // 3) and "ok" not in partial["status"].tolist()[-1:] * (
         stop_after % 3
     )
+    status = read_status(tmp_path)
+    assert (status.done, status.total, status.state) == (stop_after, 36, "stopped early")
+    assert status.table is not None and len(status.table) == len(partial)
     resumed = run(sweep(deterministic=deterministic), SerialEngine(), out=tmp_path, resume=True)
     assert same_answers(resumed, undisturbed)
     assert resumed.savings is not None and resumed.savings.reused == stop_after

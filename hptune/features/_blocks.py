@@ -153,17 +153,9 @@ def text_category_features(raw: RawTables) -> NamedColumns:
 
 
 def one_hot_category(raw: RawTables) -> NamedColumns:
-    """1 in the column of each word in the cleaned category texts of the device's apps.
+    """1 in the column of each word in the cleaned category texts of the device's apps, else 0.
 
-    Parameters
-    ----------
-    raw : RawTables
-        Read with events, app_events, app_labels and label_categories.
-
-    Returns
-    -------
-    NamedColumns
-        Entries 0 and 1; the distinct words of the category columns' texts, in code point order.
+    As `text_category_features`, but that a column stands for a word, and its entries tell of no shares.
     """
     names, groups = _groups_of_apps(raw, lambda text: clean_category(text).split())
     has_app = _event_counts(raw, None).astype(bool)

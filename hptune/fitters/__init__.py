@@ -3,6 +3,7 @@
 from hptune.fitters._base import Evaluation, Fitter, Ladder, apply_params, thread_caps, warn_of_capped_threads
 from hptune.fitters._data_needs import takes_categories, takes_missing, takes_weights, with_feature_types
 from hptune.fitters._early_stopping import stopping_early
+from hptune.fitters._matrix_cache import nothing_kept
 from hptune.fitters._models import MODEL_FILES, SavedModel, model_bytes, read_model
 from hptune.fitters._registry import BY_NAME, evaluate, fit_alone, fitter_for
 from hptune.fitters._xgboost_parameters import check_parameter_names
@@ -20,6 +21,7 @@ __all__ = [
     "fit_alone",
     "fitter_for",
     "model_bytes",
+    "nothing_kept",
     "read_model",
     "stopping_early",
     "takes_categories",

@@ -6,11 +6,14 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["WORKER_CACHE", "BuiltMatrix", "MatrixCache", "nbytes_of"]
+from hptune.memory import memory_limit
+
+__all__ = ["WORKER_CACHE", "BuiltMatrix", "MatrixCache", "nbytes_of", "nothing_kept"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,11 @@ class MatrixCache(threading.local):
         self._entries[key] = built
         return built, True
 
+    def clear(self) -> None:
+        """Keep nothing of this thread's run."""
+        self._run = None
+        self._entries.clear()
+
     def _make_room(self, nbytes: int) -> None:
         while self._entries and self._size() + nbytes > self.budget:
             self._entries.popitem(last=False)
@@ -85,10 +93,18 @@ def nbytes_of(X: Any) -> int:
     return int(getattr(X, "nbytes", 0))
 
 
+@contextmanager
+def nothing_kept() -> Iterator[None]:
+    """At the end, what fits in this thread keep for each other is dropped: the process may live on for long."""
+    try:
+        yield
+    finally:
+        WORKER_CACHE.clear()
+
+
 def _worker_budget() -> int:
-    """A quarter of this host's memory, shared by as many workers as it has cores."""
-    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return physical // 4 // (os.cpu_count() or 1)
+    """A quarter of the memory that there is, shared by as many workers as the host has cores."""
+    return memory_limit() // 4 // (os.cpu_count() or 1)
 
 
 WORKER_CACHE = MatrixCache(_worker_budget())

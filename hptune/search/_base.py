@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
@@ -21,7 +22,7 @@ from hptune.engine import (
 )
 from hptune.search._calls import run_calls
 
-__all__ = ["SearchOnEngine"]
+__all__ = ["SearchOnEngine", "with_spark"]
 
 
 class SearchOnEngine:
@@ -78,6 +79,22 @@ class SearchOnEngine:
     def __getstate__(self) -> Any:
         state: Any = super().__getstate__()
         return {**state, "spark": self.spark if isinstance(self.spark, str) else None}
+
+
+def with_spark(search: Any) -> Any:
+    """``__init__`` of one of scikit-learn's searches with `spark` behind its own parameters, in its signature too.
+
+    scikit-learn reads the signature to copy, print and check an estimator. It is the installed version's.
+    """
+
+    def __init__(self: Any, *args: Any, spark: Any = None, **params: Any) -> None:
+        search.__init__(self, *args, **params)
+        self.spark = spark
+
+    own = inspect.signature(search.__init__)
+    last = inspect.Parameter("spark", inspect.Parameter.KEYWORD_ONLY, default=None)
+    __init__.__signature__ = own.replace(parameters=[*own.parameters.values(), last])  # type: ignore[attr-defined]
+    return __init__
 
 
 _ENGINES: dict[str, Callable[[int | None], Engine]] = {

@@ -13,7 +13,7 @@ from typing import Any
 from hptune._joblib_compat import Call
 from hptune._sklearn_compat import warning_filters, with_warning_filters
 from hptune.engine import Engine, Work, original_exception
-from hptune.fitters import Evaluation, evaluate
+from hptune.fitters import Evaluation, evaluate, nothing_kept
 from hptune.plan import make_plan
 from hptune.records import FitTask, Outcome
 
@@ -38,7 +38,7 @@ def run_calls(engine: Engine, calls: Sequence[Call]) -> list[dict[str, Any]]:
     work = functools.partial(_noting, raised, _work(engine, data, calls[0]))
     cells: dict[tuple[int, int], Outcome] = {}
     description = f"hptune search: {len(candidates)} candidates x {n_folds} folds in {len(plan.tasks)} fits"
-    with closing(engine.run(plan.tasks, work, description)) as outcomes:
+    with nothing_kept(), closing(engine.run(plan.tasks, work, description)) as outcomes:
         for outcome in outcomes:
             _raise_again(outcome, raised, data.error_score)
             cells.setdefault((outcome.candidate, outcome.fold), outcome)

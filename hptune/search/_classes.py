@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 import sklearn.model_selection
 
-from hptune.search._base import SearchOnEngine
+from hptune.search._base import SearchOnEngine, with_spark
 
 __all__ = ["GridSearchCV", "RandomizedSearchCV"]
 
@@ -34,34 +31,7 @@ class GridSearchCV(SearchOnEngine, sklearn.model_selection.GridSearchCV):  # typ
     True
     """
 
-    def __init__(
-        self,
-        estimator: Any,
-        param_grid: Any,
-        *,
-        scoring: Any = None,
-        n_jobs: int | None = None,
-        refit: Any = True,
-        cv: Any = None,
-        verbose: int = 0,
-        pre_dispatch: Any = "2*n_jobs",
-        error_score: Any = np.nan,
-        return_train_score: bool = False,
-        spark: Any = None,
-    ) -> None:
-        super().__init__(
-            estimator,
-            param_grid,
-            scoring=scoring,
-            n_jobs=n_jobs,
-            refit=refit,
-            cv=cv,
-            verbose=verbose,
-            pre_dispatch=pre_dispatch,
-            error_score=error_score,
-            return_train_score=return_train_score,
-        )
-        self.spark = spark
+    __init__ = with_spark(sklearn.model_selection.GridSearchCV)
 
 
 class RandomizedSearchCV(SearchOnEngine, sklearn.model_selection.RandomizedSearchCV):  # type: ignore[misc]
@@ -88,35 +58,4 @@ error_score, return_train_score
     3
     """
 
-    def __init__(
-        self,
-        estimator: Any,
-        param_distributions: Any,
-        *,
-        n_iter: int = 10,
-        scoring: Any = None,
-        n_jobs: int | None = None,
-        refit: Any = True,
-        cv: Any = None,
-        verbose: int = 0,
-        pre_dispatch: Any = "2*n_jobs",
-        random_state: Any = None,
-        error_score: Any = np.nan,
-        return_train_score: bool = False,
-        spark: Any = None,
-    ) -> None:
-        super().__init__(
-            estimator,
-            param_distributions,
-            n_iter=n_iter,
-            scoring=scoring,
-            n_jobs=n_jobs,
-            refit=refit,
-            cv=cv,
-            verbose=verbose,
-            pre_dispatch=pre_dispatch,
-            random_state=random_state,
-            error_score=error_score,
-            return_train_score=return_train_score,
-        )
-        self.spark = spark
+    __init__ = with_spark(sklearn.model_selection.RandomizedSearchCV)

@@ -91,10 +91,11 @@ class AzureStore:
         self._single = False  # known once it was listed
         self._ranges = RangeReader(place, credential, self.retrier)
         with self._told(place.container):
-            # What fails is tried again by us: the SDK would neither tell it nor stop when it is told to.
+            # What fails is tried again by us: the SDK would neither tell it nor stop when it is told to. A redirect
+            # it would follow, and sign for.
             self._container = ContainerClient(
-                place.endpoint, place.container, credential=credential, retry_total=0, connection_verify=True,
-                max_single_put_size=_BLOCK,
+                place.endpoint, place.container, credential=credential, retry_total=0, permit_redirects=False,
+                connection_verify=True, max_single_put_size=_BLOCK,
             )  # fmt: skip
 
     def files(self) -> list[RemoteFile]:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from hptune.errors import OutputError
+
 __all__ = ["held", "locked"]
 
 
@@ -58,7 +60,13 @@ def _lock(path: Path, kind: int, say: Callable[[str], None] | None) -> int:
 
 
 def _open(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise OutputError(
+            f"cannot lock {path} ({reason})", "remove it or choose another directory"
+        ) from error
 
 
 def _names(path: Path, file: int) -> bool:

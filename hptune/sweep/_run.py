@@ -23,6 +23,7 @@ from hptune.fitters import (
     evaluate,
     fit_alone,
     model_bytes,
+    nothing_kept,
     warn_of_capped_threads,
 )
 from hptune.interrupts import undisturbed
@@ -179,7 +180,7 @@ def _fit(
         observer.on_start(agenda.plan)
         observer.on_resume(agenda.reused)
     try:
-        with closing(_stream(sweep, agenda, engine, journal)) as stream:
+        with nothing_kept(), closing(_stream(sweep, agenda, engine, journal)) as stream:
             for outcome in stream:
                 with undisturbed():
                     if journal is not None:
@@ -255,6 +256,7 @@ def _journal(sweep: Sweep, agenda: Agenda, out: Path | None) -> Iterator[Journal
         "ranking_metric": sweep.ranking_metric,
         "shown_metric": sweep.shown_metric,
         "config": plain_json(sweep.config),
+        "expected": agenda.plan.n_candidates,
     }
     for notice in agenda.notices:
         _log.info("%s", notice)

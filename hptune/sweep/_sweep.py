@@ -19,7 +19,12 @@ from hptune.resume import Agenda, exploring_agenda, fresh_agenda, resumed_agenda
 
 __all__ = ["Sweep", "agenda", "fit_params_of", "prepared_estimator"]
 
-_DECIDES = ("sampling_algorithm", "search_space", "constraints", "deterministic")  # which candidates are found
+_DECIDES = (
+    "sampling_algorithm",
+    "search_space",
+    "constraints",
+    "deterministic",
+)  # which candidates are found
 
 
 @dataclass(frozen=True)

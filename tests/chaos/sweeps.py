@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -143,7 +143,9 @@ class Run:
         return self.process.poll() is not None
 
     def send(self, number: int) -> None:
-        os.kill(self.process.pid, number)
+        """A signal for it, unless it has ended."""
+        with suppress(ProcessLookupError):
+            os.kill(self.process.pid, number)
 
     def wait(self, seconds: float = 300) -> Done:
         """Its end; the test fails where that does not come."""

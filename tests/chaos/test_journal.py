@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.chaos.processes import wait_until
 from tests.chaos.rows import TRIES, Figures, row
 from tests.chaos.sweeps import FITS, SPACE, Done, Home, sweep_file, write_data
 from tests.chaos.tables import Table, journal_outcomes
@@ -35,8 +36,11 @@ def test_a_cut_record_is_fitted_again_and_no_other(
     home: Home, ref: Table, seed: int, figures: Figures
 ) -> None:
     kept = finished(home).out
-    whole = (kept / "journal.jsonl").read_bytes()
-    last = len(whole) - whole[:-1].rindex(b"\n") - 1
+    before = journal_outcomes(kept)
+    lines = (kept / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    assert b'"record":"finished"' in lines.pop()  # a sweep that was killed has no such record
+    assert b'"record":"outcome"' in lines[-1]
+    whole, last = b"".join(lines), len(lines[-1])
     offsets = range(seed + 1, last + 1, PERIOD)
     figures[TRIES] = len(offsets)
     for offset in offsets:
@@ -48,6 +52,8 @@ def test_a_cut_record_is_fitted_again_and_no_other(
         assert done.table.sha256 == ref.sha256
         outcomes = journal_outcomes(out)
         assert len({(o["candidate"], o["fold"]) for o in outcomes}) == len(outcomes) == FITS
+        again = outcomes[-1]["work_time"] != before[-1]["work_time"]
+        assert outcomes[:-1] == before[:-1] and again  # that one was fitted anew, no other
         shutil.rmtree(out)
 
 
@@ -77,10 +83,11 @@ def test_of_two_drivers_one_is_refused(home: Home, ref: Table, seed: int, figure
     while time.monotonic() < end:
         pass
     second = home.start(config, how="warm")
-    done = [first.wait(), second.wait()]
+    wait_until(lambda: first.ended or second.ended, what="the end of one driver")
+    done = [run.wait() for run in sorted((first, second), key=lambda run: not run.ended)]
     assert sorted(each.code for each in done) == [0, 6]
     winner, loser = sorted(done, key=lambda each: each.code)
-    holder = first if winner is done[0] else second
+    holder = next(run for run in (first, second) if run.process.returncode == 0)
     figures["refused after s"] = loser.seconds
     assert str(holder.process.pid) in loser.error
     assert socket.gethostname() in loser.error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -114,7 +113,7 @@ def test_each_output_is_the_old_or_the_new_one(home: Home, ref: Table, seed: int
         run = home.start(config, "--resume", how="warm")
         end = time.monotonic() + chosen.uniform(0, undisturbed)
         wait_until(lambda run=run, end=end: time.monotonic() > end or run.ended)
-        os.kill(run.process.pid, signal.SIGKILL)
+        run.send(signal.SIGKILL)
         run.wait()
         assert files <= {path.name for path in done.out.iterdir()}
         assert_whole(done.out)

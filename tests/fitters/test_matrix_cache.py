@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -9,14 +10,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from xgboost import XGBClassifier
+from xgboost import DMatrix, XGBClassifier
 
+from hptune import GridSearchCV
 from hptune.engine import Engine, ProcessesEngine, SerialEngine
 from hptune.fitters import evaluate
 from hptune.fitters._matrix_cache import WORKER_CACHE, MatrixCache
+from hptune.observers import Observer
 from hptune.plan import make_plan
 from hptune.records import Outcome
-from tests.builders import Case, classes_table, evaluation, spark_session
+from hptune.sweep import run
+from tests.builders import Case, classes_table, evaluation, spark_session, sweep_of, swept
 
 GRID = [{"max_depth": depth, "n_estimators": rounds} for depth in (1, 2, 3, 4) for rounds in (1, 2)]
 
@@ -77,6 +81,35 @@ def test_a_parameter_that_shapes_the_matrix_has_a_matrix_of_its_own() -> None:
 def test_matrices_beyond_the_budget_are_built_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(WORKER_CACHE, "budget", 1)
     assert set(built(outcomes(SerialEngine(), "no room")).values()) == {4}
+
+
+def matrices_alive() -> int:
+    gc.collect()
+    return sum(isinstance(each, DMatrix) for each in gc.get_objects())
+
+
+def test_no_matrix_outlives_a_serial_sweep_or_search_in_its_process() -> None:
+    WORKER_CACHE.clear()  # of the tests before
+    before = matrices_alive()
+    case = Case(XGBClassifier(random_state=0), {"max_depth": [1, 2], "n_estimators": [2]}, *classes_table())
+    result = swept(case, SerialEngine())
+    search = GridSearchCV(case.estimator, {"max_depth": [1, 2]}, cv=3, spark="serial").fit(case.X, case.y)
+    assert result.best_params["max_depth"] and search.best_params_["max_depth"]
+    assert matrices_alive() == before
+
+
+def test_no_matrix_outlives_a_search_that_is_given_up() -> None:
+    WORKER_CACHE.clear()  # of the tests before
+    before = matrices_alive()
+
+    class Stopping(Observer):
+        def on_outcome(self, outcome: Outcome) -> None:
+            raise KeyboardInterrupt
+
+    case = Case(XGBClassifier(random_state=0), {"n_estimators": [2]}, *classes_table())
+    with pytest.raises(KeyboardInterrupt):
+        run(sweep_of(case), SerialEngine(), observers=[Stopping()])
+    assert matrices_alive() == before
 
 
 @given(

@@ -60,12 +60,13 @@ class Azurite:
     port: int
     tls: tuple[Path, Path] | None = None
     options: Sequence[str] = ()
+    account: str = ACCOUNT
     key: str = field(default_factory=lambda: base64.b64encode(secrets.token_bytes(64)).decode())
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def endpoint(self) -> str:
-        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}/{ACCOUNT}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}/{self.account}"
 
     @property
     def connection_string(self) -> str:
@@ -74,7 +75,7 @@ class Azurite:
     def connection_string_at(self, port: int) -> str:
         """Through a proxy on another port."""
         endpoint = self.endpoint.replace(f":{self.port}/", f":{port}/")
-        return f"AccountName={ACCOUNT};AccountKey={self.key};BlobEndpoint={endpoint};"
+        return f"AccountName={self.account};AccountKey={self.key};BlobEndpoint={endpoint};"
 
     def start(self) -> None:
         tls = ["--cert", str(self.tls[0]), "--key", str(self.tls[1])] if self.tls else []
@@ -83,7 +84,7 @@ class Azurite:
             "--location", str(self.directory), "--skipApiVersionCheck", "--disableTelemetry", "--silent",
             *tls, *self.options,
         ]  # fmt: skip
-        environment = {**os.environ, "AZURITE_ACCOUNTS": f"{ACCOUNT}:{self.key}"}
+        environment = {**os.environ, "AZURITE_ACCOUNTS": f"{self.account}:{self.key}"}
         self.directory.mkdir(parents=True, exist_ok=True)
         self.process = subprocess.Popen(
             command, cwd=self.directory, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -127,9 +128,13 @@ def free_port() -> int:
 
 @contextmanager
 def running_azurite(
-    directory: Path, *, tls: tuple[Path, Path] | None = None, options: Sequence[str] = ()
+    directory: Path,
+    *,
+    tls: tuple[Path, Path] | None = None,
+    options: Sequence[str] = (),
+    account: str = ACCOUNT,
 ) -> Iterator[Azurite]:
-    server = Azurite(directory, free_port(), tls, options)
+    server = Azurite(directory, free_port(), tls, options, account)
     server.start()
     try:
         yield server

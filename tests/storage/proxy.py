@@ -55,6 +55,16 @@ def stall(exchange: Exchange) -> None:
         exchange.client.recv(1)  # until the client has had enough
 
 
+def redirected(location: str) -> Fault:
+    """The answer sends the client elsewhere."""
+
+    def fault(exchange: Exchange) -> None:
+        head = f"HTTP/1.1 307 Temporary Redirect\r\nLocation: {location}\r\n"
+        exchange.client.sendall(f"{head}Content-Length: 0\r\nConnection: close\r\n\r\n".encode())
+
+    return fault
+
+
 def silent(exchange: Exchange) -> None:
     """There is no answer, and the connection stays."""
     exchange.server.sendall(exchange.request)

@@ -233,6 +233,14 @@ def test_nothing_is_written_through_a_planted_link(source: Path, tmp_path: Path)
     (here / "a.csv.part").symlink_to(elsewhere / "target")
     with pytest.raises((OutputError, ConfigurationError)):
         fetch(store, here, [file for file in store.files() if file.name == "a.csv"])
+    there = tmp_path / "there"
+    there.mkdir()
+    for name in (".hptune-lock", ".hptune-manifest.json"):
+        (there / name).symlink_to(elsewhere / "target")
+    with pytest.raises(OutputError, match="cannot lock"):
+        fetch(store, there)
+    (there / ".hptune-lock").unlink()
+    fetch(store, there)
     assert not list(elsewhere.iterdir())
 
 
