@@ -28,7 +28,7 @@ from sklearn.dummy import DummyClassifier
 import hptune
 from benchmarks.machine import Load
 
-__all__ = ["contenders", "main", "table_of"]
+__all__ = ["compare", "contenders", "main", "table_of"]
 
 COLUMNS = 1000
 GRID = {"strategy": ["prior", "most_frequent", "stratified", "uniform"], "random_state": [0]}
@@ -103,10 +103,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     warnings.simplefilter("ignore")
     with _session(options.processes) as session:
-        return _compare(contenders(session, options.processes), options.megabytes, options.repeat)
+        return compare(contenders(session, options.processes), options.megabytes, options.repeat)
 
 
-def _compare(searches: dict[str, Search], megabytes: int, repeat: int) -> int:
+def compare(searches: dict[str, Search], megabytes: int, repeat: int) -> int:
+    """Time each search in turn and print the table; 1 where any score differs."""
     small, large = table_of(1), table_of(megabytes)
     for search in searches.values():
         search(*small)

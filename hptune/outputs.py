@@ -7,7 +7,8 @@ import json
 import logging
 import math
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -35,7 +36,7 @@ __all__ = [
     "clear_output",
     "clear_winner",
     "held_files",
-    "log_to",
+    "logged",
     "plain_json",
     "read_winner",
     "write_model",
@@ -44,6 +45,8 @@ __all__ = [
     "write_sweep",
     "write_winner",
 ]
+
+_log = logging.getLogger(__name__)
 
 JOURNAL = "journal.jsonl"
 LOG = "hptune.log"
@@ -253,24 +256,50 @@ def write_predictions(
     write_atomically(out / "predictions.csv", to_csv(table))
 
 
+@contextmanager
+def logged(out: Path | None) -> Iterator[None]:
+    """While open, all that hptune logs goes to ``hptune.log`` in `out`, and what ends it with its traceback.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+    """
+    if out is None:
+        yield
+        return
+    logger = logging.getLogger("hptune")
+    handler = _log_file(out)
+    logger.addHandler(handler)
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    except BaseException:
+        _log.exception("the sweep ended early")
+        raise
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+
+
 class _FileHandler(logging.StreamHandler[TextIO]):
     """Closes its file, which only the owner may read and which no link stands for."""
 
     def close(self) -> None:
-        self.stream.close()
+        with suppress(OSError):  # what it still holds, on a full disk
+            self.stream.close()
         super().close()
 
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """A full disk is told by whoever writes what counts, not with a traceback for each line."""
 
-def log_to(out: Path) -> logging.Handler:
-    """Send everything that hptune logs, tracebacks included, to ``hptune.log``."""
+
+def _log_file(out: Path) -> logging.Handler:
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
         handler = _FileHandler(os.fdopen(os.open(out / LOG, flags, 0o600), "a", encoding="utf-8"))
     except OSError as error:
         raise _cannot_use(out, error) from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logger = logging.getLogger("hptune")
-    logger.addHandler(handler)
-    if logger.level == logging.NOTSET:
-        logger.setLevel(logging.INFO)
     return handler

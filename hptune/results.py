@@ -21,6 +21,7 @@ __all__ = [
     "best_index",
     "best_rounds",
     "collect_cells",
+    "commonest_cause",
     "cv_table",
     "cv_table_again",
     "error_line",
@@ -208,6 +209,14 @@ class _Numbers(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         return ast.Constant(float(node.id)) if node.id in ("nan", "inf") else node
+
+
+def commonest_cause(table: pd.DataFrame) -> str:
+    """Why a ranked table has no score, as far as its errors tell."""
+    causes = table["error"].dropna()
+    if causes.empty:
+        return "check the metric and the labels: every score is NaN or infinite"
+    return f"most often: {causes.mode().iloc[0]}"
 
 
 def sweeping_results(

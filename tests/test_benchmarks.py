@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+import sklearn.model_selection
+from sklearn.dummy import DummyClassifier
 
-from benchmarks import workloads
+from benchmarks import search_overhead, workloads
 from benchmarks.compare import compare
 from benchmarks.contenders import Scores, hptune_on, scikit_learn
 from benchmarks.limit import lower_limit
 from benchmarks.workloads import Workload
+from hptune import GridSearchCV
 from hptune.engine import SerialEngine
 
 
@@ -45,3 +50,17 @@ def test_the_limit_counts_each_ladder_once() -> None:
 def test_workloads_share_what_they_say(name: str, fits: int, unique: int) -> None:
     workload = workloads.BY_NAME[name]()
     assert (len(workload.candidates), len(workload.unique_fits)) == (fits, unique)
+
+
+@pytest.mark.parametrize(("seed", "code"), [(0, 0), (1, 1)])
+def test_searches_must_have_the_same_scores(seed: int, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    def theirs(X: Any, y: Any) -> Any:
+        return sklearn.model_selection.GridSearchCV(DummyClassifier(), search_overhead.GRID).fit(X, y)
+
+    def ours(X: Any, y: Any) -> Any:
+        grid = {**search_overhead.GRID, "random_state": [seed]}
+        return GridSearchCV(DummyClassifier(), grid, spark="serial").fit(X, y)
+
+    searches = {"scikit-learn": theirs, "hptune": ours}
+    assert search_overhead.compare(searches, megabytes=1, repeat=1) == code
+    assert "1 MB dense, 20 fits" in capsys.readouterr().out

@@ -24,7 +24,7 @@ __all__ = [
     "under_spark_submit",
 ]
 
-CRASHED = "the fit ended its worker process each time it was tried: out of memory, a segfault or an exit"
+CRASHED = "the fit ended its worker process each time it was tried, and the executor with it"
 
 _EXCEPTION_BYTES = 16 << 10  # of a pickled exception; a class from a notebook travels by value
 

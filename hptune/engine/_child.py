@@ -37,8 +37,8 @@ def main(handle: int, traces: int, with_parent: bool) -> None:
         Let the system end this process with the thread that started it, even in native code.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent decides
-    faulthandler.enable(traces)
-    faulthandler.register(signal.SIGUSR1, traces)
+    faulthandler.enable(traces, all_threads=False)
+    faulthandler.register(signal.SIGUSR1, traces, all_threads=False)
     if with_parent:
         _die_with_parent()
     connection = Connection(handle)

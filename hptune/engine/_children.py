@@ -37,6 +37,7 @@ __all__ = ["TRIES", "Pool", "fits_fed", "fits_in"]
 TRIES = 3  # of a fit that ends its process, before it is tried once more when nothing else runs
 _PROGRAM = "import sys; sys.path[:] = {path}; from hptune.engine._child import main; main{arguments}"
 _TRACE_SECONDS = 1.0  # for a process that hangs to tell where
+_TRACE_LINES = 12  # the innermost frames
 
 
 @dataclass(frozen=True)
@@ -123,10 +124,10 @@ class Child:
     def _without_scores(self, task: FitTask, status: Status, reason: str) -> Ending:
         seconds = 0.0 if self._begun is None else time.monotonic() - self._begun
         self._traces.seek(0)
-        trace = self._traces.read().decode("utf-8", "replace")
+        trace, _, _ = self._traces.read().decode("utf-8", "replace").partition("\nExtension modules:")
         self.kill()
         host, pid = socket.gethostname(), self._process.pid
-        outcomes = failed(task, f"{trace}\n{reason}", status=status)
+        outcomes = failed(task, "\n".join([*trace.splitlines()[:_TRACE_LINES], reason]), status=status)
         return Ending(
             task, status, [replace(each, work_time=seconds, host=host, pid=pid) for each in outcomes]
         )
@@ -170,6 +171,7 @@ class Pool:
         self._limit = limit
         self._environment = environment or {}
         self._busy: dict[Connection[Any, Any], tuple[Child, FitTask]] = {}
+        self._idle: list[Child] = []
 
     @property
     def busy(self) -> bool:
@@ -183,7 +185,7 @@ class Pool:
 
     def begin(self, payload: Payload, task: FitTask) -> None:
         """Give a task to a child that has none."""
-        child = self._idle() or Child(self._environment)
+        child = self._idle.pop() if self._idle else _idle(self._environment) or Child(self._environment)
         self._busy[child.connection] = child, task
         child.begin(payload, task)
 
@@ -201,7 +203,7 @@ class Pool:
             if ending is not None:
                 del self._busy[connection]
                 if ending.status in ("ok", "failed"):
-                    _IDLE.append(child)
+                    self._idle.append(child)
                 yield ending
 
     def close(self) -> None:
@@ -209,15 +211,8 @@ class Pool:
         for child, _ in self._busy.values():
             child.kill()
         self._busy.clear()
-
-    def _idle(self) -> Child | None:
-        kind = _kind(self._environment)
-        for child in [child for child in _IDLE if child.kind == kind]:
-            _IDLE.remove(child)
-            if child.lives:
-                return child
-            child.kill()
-        return None
+        _IDLE.extend(self._idle)
+        self._idle.clear()
 
 
 def fits_in(pool: Pool, payload: Payload, tasks: Sequence[FitTask], tried: int = 0) -> Iterator[Outcome]:
@@ -269,6 +264,17 @@ def _without_longest(task: FitTask, outcomes: Sequence[Outcome]) -> tuple[list[F
     left = {rung.candidate for rung in rungs}
     shorter = replace(task, params={**task.params, task.rung_parameter: rungs[-1].rounds}, rungs=rungs)
     return [shorter], [outcome for outcome in outcomes if outcome.candidate not in left]
+
+
+def _idle(environment: Mapping[str, str]) -> Child | None:
+    """A child that an earlier pool has left."""
+    kind = _kind(environment)
+    for child in [child for child in reversed(_IDLE) if child.kind == kind]:
+        _IDLE.remove(child)
+        if child.lives:
+            return child
+        child.kill()
+    return None
 
 
 def _kind(environment: Mapping[str, str]) -> tuple[Any, ...]:

@@ -6,31 +6,29 @@ import logging
 import tempfile
 import uuid
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-from pyspark import RDD, InheritableThread, SparkFiles, TaskContext
+from pyspark import RDD, InheritableThread
 from pyspark.sql import SparkSession
 
-from hptune.engine._base import CRASHED, Feed, Work, failed, guarded
+from hptune.engine._base import CRASHED, Feed, Work, failed
 from hptune.engine._bounded import bounded
 from hptune.engine._cores import cores_of, with_cores
 from hptune.engine._ending import has_ended, session_ended, unless_ended
 from hptune.engine._payload import Payload, lay_down
 from hptune.engine._shipping import serve, ship_package, withdraw
 from hptune.engine._stream import OutcomeStream
-from hptune.engine._worker import freeze_modules, keep_zip_indexes
+from hptune.engine._tasks import Bundle, Fitting, fits_of
 from hptune.plan import pack
 from hptune.records import FitTask, Outcome
 
 __all__ = ["SparkEngine"]
 
 _log = logging.getLogger(__name__)
-
-Bundle: TypeAlias = tuple[FitTask, ...]
 
 _JOB_PROPERTIES = ("spark.jobGroup.id", "spark.job.description", "spark.job.interruptOnCancel")
 _ABORTED = "Spark aborted a job; the fits that it did not end run again"
@@ -50,11 +48,20 @@ class SparkEngine:
         Whether `close` stops the session.
     max_tasks : int, optional
         Bound on the tasks that run at once; all slots where it is not given.
+    trial_timeout : float, optional
+        Seconds that a fit may take.
     """
 
     name = "spark"
 
-    def __init__(self, spark: SparkSession, *, owned: bool = False, max_tasks: int | None = None) -> None:
+    def __init__(
+        self,
+        spark: SparkSession,
+        *,
+        owned: bool = False,
+        max_tasks: int | None = None,
+        trial_timeout: float | None = None,
+    ) -> None:
         self._spark = spark
         self._owned = owned
         self._sc = spark.sparkContext
@@ -62,6 +69,7 @@ class SparkEngine:
         self.cores = cores_of(self._sc)
         self.slots: int = max(1, self.cores.total // self.cores.task)
         self.max_tasks = max_tasks
+        self.trial_timeout = trial_timeout
         self.max_jobs = 2  # what runs at once is up to Spark
         if max_tasks is not None:
             self.slots = self.max_jobs = max(1, min(self.slots, max_tasks))
@@ -262,16 +270,17 @@ class _Run:
         """Tasks whose outcomes did not arrive: again, this time through the job's own result.
 
         An update that raises on the driver ends Spark's accumulator channel for the whole session, a new
-        accumulator's too, so this pass does not rely on it. Suspects run alone, and what ends its process
-        even then is a failed row.
+        accumulator's too, so this pass does not rely on it. Suspects run alone, each in a process apart, and
+        what ends its process even then is a crashed row.
         """
         lost = [(task,) for task in missing.values() if task.id not in self.suspects]
         for bundles in self._jobs(lost):
             for outcome in self._collected(bundles):
                 missing.pop(outcome.fit_id, None)
                 yield outcome
+        tried = max(1, self.engine.max_failures - 1)
         for task in missing.values():
-            yield from self._collected([(task,)]) or failed(task, CRASHED)
+            yield from self._collected([(task,)], tried) or failed(task, CRASHED, status="crashed")
 
     def _submit(self, bundles: Sequence[Bundle]) -> None:
         thread = InheritableThread(target=self._stream_job, args=(bundles,), daemon=True)
@@ -280,7 +289,7 @@ class _Run:
 
     def _stream_job(self, bundles: Sequence[Bundle]) -> None:
         accumulator, key = self.stream.accumulator, self.stream.key
-        fits = _fits(self.payload, self.engine.max_failures)
+        fits = fits_of(self._fitting())
 
         def fit(partition: Iterable[Bundle]) -> Iterator[int]:
             for task, outcomes in fits(partition):
@@ -297,10 +306,13 @@ class _Run:
             alone = bundles[0] if len(bundles) == 1 else ()
             self.stream.queue.put(_Done([task.id for task in alone], error))
 
-    def _collected(self, bundles: Sequence[Bundle]) -> list[Outcome]:
+    def _fitting(self, tried: int | None = None) -> Fitting:
+        return Fitting(self.payload, self.engine.max_failures, self.engine.trial_timeout, tried)
+
+    def _collected(self, bundles: Sequence[Bundle], tried: int | None = None) -> list[Outcome]:
         if not bundles:
             return []
-        fits = _fits(self.payload, self.engine.max_failures if len(bundles) > 1 else 1)
+        fits = fits_of(self._fitting(tried))
 
         def fit(partition: Iterable[Bundle]) -> Iterator[str]:
             for _, outcomes in fits(partition):
@@ -329,41 +341,6 @@ class _Run:
 
     def _describe(self) -> None:
         self.sc.setJobGroup(self.group, self.description, interruptOnCancel=True)
-
-
-def _fits(
-    payload: Any, max_failures: int
-) -> Callable[[Iterable[Bundle]], Iterator[tuple[FitTask, list[Outcome] | None]]]:
-    """The executors' side: each task with its outcomes, or with None on the last attempt that Spark allows.
-
-    What killed the attempts before would end the whole job there, so the task is not tried but handed back.
-    """
-
-    def fits(partition: Iterable[Bundle]) -> Iterator[tuple[FitTask, list[Outcome] | None]]:
-        keep_zip_indexes()
-        freeze_modules()  # the first time before the payload is loaded, which must not stay
-        give_up = max_failures > 1 and _attempt() >= max_failures - 1
-        for bundle in partition:
-            for task in bundle:
-                # What cannot be loaded here, such as a missing library, is told like a failing fit.
-                yield task, None if give_up else guarded(lambda task: _loaded(payload)(task), task)
-
-    return fits
-
-
-def _loaded(payload: Any) -> Work:
-    shared: Payload = payload.value
-    work: Work = shared.load(_on_this_host)
-    return work
-
-
-def _on_this_host(file: str) -> str:
-    return file if Path(file).exists() else SparkFiles.get(Path(file).name)
-
-
-def _attempt() -> int:
-    context = TaskContext.get()
-    return context.attemptNumber() if context is not None else 0
 
 
 def _seconds_per_cost(outcomes: Sequence[Outcome], cost: dict[int, float]) -> float:

@@ -12,12 +12,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from hptune._sklearn_compat import routed_params
 from hptune.adaptive import Exploration
 from hptune.engine import Engine
-from hptune.errors import AllTrialsFailedError, OutputError
+from hptune.errors import AllTrialsFailedError
 from hptune.fitters import (
     Evaluation,
     evaluate,
@@ -32,7 +30,7 @@ from hptune.observers import Observer
 from hptune.outputs import (
     Winner,
     clear_winner,
-    log_to,
+    logged,
     plain_json,
     write_model,
     write_predictions,
@@ -42,7 +40,7 @@ from hptune.outputs import (
 )
 from hptune.plan import Plan
 from hptune.records import FitTask, Outcome
-from hptune.results import best_index, best_rounds, collect_cells, cv_table, ranked_table
+from hptune.results import best_index, best_rounds, collect_cells, commonest_cause, cv_table, ranked_table
 from hptune.resume import Agenda
 from hptune.sessions import open_session
 from hptune.summary import SweepResult, savings
@@ -118,7 +116,7 @@ def carry_out(
 ) -> SweepResult:
     """Do what is left of a sweep, to its end: `run`, for those who have the agenda."""
     outcomes = list(agenda.reused)
-    with _logged(out), _journal(sweep, agenda, out) as journal:
+    with logged(out), _journal(sweep, agenda, out) as journal:
         try:
             _fit(sweep, agenda, engine, journal, observers, outcomes)
         except BaseException:
@@ -133,7 +131,7 @@ def carry_out(
             write_results(out, table, results, sweep.ranking_metric, sweep.shown_metric)
         best = best_index(results, sweep.ranking_metric)
         if best is None:
-            raise AllTrialsFailedError("no candidate got a finite score", _commonest_cause(table))
+            raise AllTrialsFailedError("no candidate got a finite score", commonest_cause(table))
         winner = Winner(
             params=sweep.candidates[best],
             metric=sweep.shown_metric,
@@ -268,7 +266,7 @@ def _journal(sweep: Sweep, agenda: Agenda, out: Path | None) -> Iterator[Journal
 
 
 def _write_partial(sweep: Sweep, agenda: Agenda, out: Path, outcomes: Iterable[Outcome]) -> None:
-    """The table so far. It comes beside another error, or can be written later: its own errors are logged."""
+    """The table so far. It is written beside another error, or again in the end: its own errors are only logged."""
     sweep, plan = _with_found(sweep, agenda)
     cells = collect_cells(outcomes, plan.n_candidates, plan.n_folds, partial=True)
     results = cv_table(sweep.candidates, cells, sweep.metrics)
@@ -277,24 +275,8 @@ def _write_partial(sweep: Sweep, agenda: Agenda, out: Path, outcomes: Iterable[O
         with undisturbed():
             write_results(out, table, results, sweep.ranking_metric, sweep.shown_metric)
             clear_winner(out)
-    except OutputError:
+    except Exception:
         _log.exception("the partial results were not written")
-
-
-@contextmanager
-def _logged(out: Path | None) -> Iterator[None]:
-    if out is None:
-        yield
-        return
-    handler = log_to(out)
-    try:
-        yield
-    except BaseException:
-        _log.exception("the sweep ended early")
-        raise
-    finally:
-        logging.getLogger("hptune").removeHandler(handler)
-        handler.close()
 
 
 def _refit(sweep: Sweep, winner: Winner) -> Any:
@@ -318,10 +300,3 @@ def _write_model(sweep: Sweep, out: Path, winner: Winner, model: Any) -> str:
     if sweep.test is not None:
         write_predictions(out, model, sweep.test, train.classes, sweep.id_name)
     return saved.how_to_load.format(path=out / saved.name)
-
-
-def _commonest_cause(table: pd.DataFrame) -> str:
-    causes = table["error"].dropna()
-    if causes.empty:
-        return "check the metric and the labels: every score is NaN or infinite"
-    return f"most often: {causes.mode().iloc[0]}"

@@ -49,11 +49,11 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Any]:
         yield SparkEngine(session)
 
 
-def test_a_fit_that_ends_its_process_is_a_failed_row_and_the_others_are_equal(engine: Any) -> None:
+def test_a_fit_that_ends_its_process_is_a_crashed_row_and_the_others_are_equal(engine: Any) -> None:
     grid = [{"constant": [0, 1]}, {"deadly": [True]}, {"constant": [0]}]
     case = Case(Dying(), grid, *classes_table(40), cv=2)
     result = swept(case, engine)
-    assert result.table.sort_values("candidate")["status"].tolist() == ["ok", "ok", "failed", "ok"]
+    assert result.table.sort_values("candidate")["status"].tolist() == ["ok", "ok", "crashed", "ok"]
     means = result.cv_results_["mean_test_score"]
     undisturbed = swept(Case(Dying(), {"constant": [0, 1]}, case.X, case.y, cv=2), SerialEngine())
     assert means[[0, 1]].tolist() == undisturbed.cv_results_["mean_test_score"].tolist()
@@ -64,7 +64,7 @@ def test_a_fit_that_ends_its_process_is_a_failed_row_and_the_others_are_equal(en
 def test_a_killed_worker_costs_no_other_outcome_of_its_bundle(engine: Any) -> None:
     work = functools.partial(killing, driver=os.getpid())
     outcomes = {outcome.candidate: outcome.status for outcome in engine.run(tasks(12), work, "test")}
-    assert outcomes == {number: "failed" if number == 1 else "ok" for number in range(12)}
+    assert outcomes == {number: "crashed" if number == 1 else "ok" for number in range(12)}
 
 
 def killing_first(task: FitTask, *, directory: str) -> list[Outcome]:

@@ -17,6 +17,7 @@ from tests.storage.conftest import ROOT
 COMMANDS = re.compile(r"^```bash\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_every_command_of_the_guide_runs(tmp_path: Path) -> None:
     (script,) = COMMANDS.findall((ROOT / "docs" / "storage.md").read_text(encoding="utf-8"))
@@ -32,7 +33,7 @@ def test_every_command_of_the_guide_runs(tmp_path: Path) -> None:
         for container in ("dataset", "runs"):
             client.create_container(container)
         done = subprocess.run(
-            ["sh", "-e", "-x", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=400,
+            ["sh", "-e", "-x", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=900,
             env={
                 **os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT),
                 "XDG_CACHE_HOME": str(tmp_path / "cache"),
