@@ -111,16 +111,20 @@ def _silent(line: str) -> None:
 
 def _candidates(config: SweepConfig, say: Callable[[str], None]) -> tuple[list[Params], list[Params]]:
     """What is known of the candidates before anything is tried: all of them, or none and some that may come."""
-    space, limit = _space(config), config.limits.max_total_trials
+    space, limit = _space(config), config.limits.max_total_trials or sys.maxsize
     sampler = SAMPLERS[config.sampling.type]
     if sampler.adaptive:
-        candidates, probes = [], RandomSampler(space).ask(_PROBES)
+        limit = min(limit, _PROBES)
+        candidates, probes = [], RandomSampler(space).ask(limit)
     else:
-        candidates = probes = sampler(space, config.sampling.seed).ask(limit or sys.maxsize)
+        candidates = probes = sampler(space, config.sampling.seed).ask(limit)
     if not probes:
         raise ConfigurationError("the constraints allow no candidate", "loosen them or widen search_space")
-    if limit is not None and space.size is not None and len(probes) < min(limit, _PROBES):
-        say(f"note: search_space has only {len(probes)} candidates, not {limit}")
+    if len(probes) < limit < sys.maxsize:
+        say(f"note: search_space has only {len(probes)} candidates, not {config.limits.max_total_trials}")
+    if config.sampling.type != "grid":
+        for dimension in space.dimensions:
+            say(f"{dimension.name or 'one of the maps'}: {dimension.expression.extent}")
     return candidates, probes
 
 
@@ -128,25 +132,21 @@ def _adaptive(config: SweepConfig, metric: str, cache: Path, say: Callable[[str]
     """How candidates are found while the sweep runs, where the sampler learns from their scores."""
     if not SAMPLERS[config.sampling.type].adaptive:
         return None
-    found = [
-        one for out in config.sampling.warm_start_from for one in _found(out, config, metric, cache, say)
-    ]
-    make = functools.partial(SAMPLERS[config.sampling.type], _space(config), config.sampling.seed)
-    known = make().learn(found)
-    if config.sampling.warm_start_from:
-        say(
-            f"{config.sampling.type} sampling begins with {known} of the {len(found)} candidates that it was given"
-        )
     return Adaptive(
-        sampler=functools.partial(_taught, make, found),
+        sampler=functools.partial(_taught_sampler, config, metric, cache, say),
         limit=config.limits.max_total_trials or sys.maxsize,
         deterministic=config.deterministic,
     )
 
 
-def _taught(make: Callable[[], Sampler], found: Sequence[tuple[Params, float]]) -> Sampler:
-    sampler = make()
-    sampler.learn(found)
+def _taught_sampler(config: SweepConfig, metric: str, cache: Path, say: Callable[[str], None]) -> Sampler:
+    """The sampler, which has learned from the sweeps that it is to begin with."""
+    sampling = config.sampling
+    sampler = SAMPLERS[sampling.type](_space(config), sampling.seed)
+    if sampling.warm_start_from:
+        found = [one for out in sampling.warm_start_from for one in _found(out, config, metric, cache, say)]
+        known = sampler.learn(found)
+        say(f"{sampling.type} sampling begins with {known} of the {len(found)} candidates that it was given")
     return sampler
 
 
