@@ -133,6 +133,18 @@ def test_deterministic_sweeps_repeat_exactly_whatever_ends_first(slots: int) -> 
     assert all(run == runs[0] for run in runs)
 
 
+def test_a_batch_is_told_in_order_and_at_once() -> None:
+    sampler = Listening(SPACE, 0)
+    explored = exploration(sampler, limit=4, deterministic=True)
+    explored.begin(slots=4)
+    for task in reversed(explored.feed(99)):
+        assert not sampler.heard and not explored.feed(1)
+        for outcome in outcomes_of(task, explored):
+            explored.see(outcome)
+    explored.feed(1)
+    assert [told.candidate for told in sampler.heard] == [0, 1, 2, 3]
+
+
 def test_a_failed_fold_is_told_as_no_number() -> None:
     sampler = Listening(SPACE, 0)
     explored = exploration(sampler, limit=1)
