@@ -97,6 +97,7 @@ def build_sweep(
         id_name=config.data.id or format_of(config.data).id_name,
         config=config.to_mapping(),
         adaptive=adaptive,
+        rejects=None if config.data.strict else dataset.rejects,
     )
 
 

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hptune.config import SweepConfig
 from hptune.engine import BY_NAME as ENGINES
-from hptune.engine import Engine, SerialEngine, hadoop_opener
+from hptune.engine import Engine, FitLimits, SerialEngine, hadoop_opener
 from hptune.errors import AllTrialsFailedError, ConfigurationError, InputDataError
-from hptune.observers import Observer, Tally, duration, progress_observer, transfer_progress
+from hptune.interrupts import deadline
+from hptune.observers import FailureLimit, Observer, Tally, duration, progress_observer, transfer_progress
 from hptune.records import Existing
 from hptune.storage import Store, default_cache, fetch, is_remote, open_store, upload
 
@@ -92,24 +93,23 @@ def sweep(
     the output directory's name. `say` gets what is being done, `show` what was found.
     """
     from hptune.formats import check_data
-    from hptune.remote import local_inputs, output_directory
+    from hptune.remote import claimed_output, local_inputs, prepared_output
 
     resume = existing in ("resumed", "extended")
     if resume and config.out is None:
         raise ConfigurationError("--resume without the directory of a sweep", "name it with --out")
     # Waiting OpenMP threads must not spin: other programs want the cores too. Read when the library loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    with ExitStack() as stack, ExitStack() as outputs:
+    with deadline(config.limits.timeout), ExitStack() as stack, ExitStack() as outputs:
         engine, seconds = _early_engine(config, stack, say)
         opener = hadoop_opener(config.spark)
+        out = config.out or f"runs/{config.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+        directory = stack.enter_context(claimed_output(out, cache=cache, hadoop=opener))
         local = stack.enter_context(local_inputs(config, cache=cache, say=say, hadoop=opener))
         check_data(local.data)
-        out = config.out or f"runs/{config.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-        directory = outputs.enter_context(
-            output_directory(out, existing=existing, cache=cache, say=say, hadoop=opener)
-        )
+        outputs.enter_context(prepared_output(directory, out, existing=existing, say=say, hadoop=opener))
         from hptune.build import build_sweep
-        from hptune.outputs import clear_output
+        from hptune.outputs import clear_output, write_rejects
         from hptune.summary import closing_lines
         from hptune.sweep import agenda
 
@@ -122,9 +122,12 @@ def sweep(
             engine, seconds = _started(config, stack)
         if not resume:
             clear_output(directory)
+        if built.rejects is not None:
+            write_rejects(directory, built.rejects)
         started = time.monotonic()
         engine = engine or SerialEngine()  # for which nothing is left
-        result = _carried_out(_Run(built, todo, engine, directory, out), again=again, quiet=quiet, show=show)
+        run = _Run(built, todo, engine, directory, out, config.limits.max_failed_trials)
+        result = _carried_out(run, again=again, quiet=quiet, show=show)
         closing_text = closing_lines(result, engine, out=out)
         outputs.close()  # what cannot be sent to a remote place is told before anybody reads that it is there
         show(closing_text)
@@ -204,7 +207,8 @@ def _early_engine(config: SweepConfig, stack: ExitStack, say: Say) -> tuple[Engi
 
 def _started(config: SweepConfig, stack: ExitStack) -> tuple[Engine, float]:
     start = time.monotonic()
-    engine = stack.enter_context(closing(ENGINES[config.engine](config.spark, config.name)))
+    limits = FitLimits(config.limits.max_concurrent_trials, config.limits.trial_timeout)
+    engine = stack.enter_context(closing(ENGINES[config.engine](config.spark, config.name, limits)))
     return engine, time.monotonic() - start
 
 
@@ -225,6 +229,7 @@ class _Run(NamedTuple):
     engine: Engine
     directory: Path
     out: str
+    max_failed: int | None
 
 
 def _carried_out(run: _Run, *, again: Callable[[str], str], quiet: bool, show: Say) -> SweepResult:
@@ -234,6 +239,8 @@ def _carried_out(run: _Run, *, again: Callable[[str], str], quiet: bool, show: S
 
     tally = Tally()
     observers: list[Observer] = [tally] if quiet else [tally, progress_observer(run.sweep.ranking_metric)]
+    if run.max_failed is not None:
+        observers.append(FailureLimit(run.max_failed))
     try:
         result = carry_out(run.sweep, run.agenda, run.engine, out=run.directory, observers=observers)
     except AllTrialsFailedError:

@@ -101,6 +101,7 @@ def _load_talkingdata(data: DataConfig, reading: Reading) -> Dataset:
         features=data.features,
         encoding=data.encoding,
         cache=reading.cache,
+        strict=data.strict,
         progress=reading.progress,
     )
 
@@ -117,10 +118,11 @@ def _table(name: str) -> Format:
             format=name,
             classifier=reading.classifier,
             native=reading.native,
+            strict=data.strict,
             progress=reading.progress,
         )
 
-    return Format(check, load, frozenset({"test", "target", "id", "weight", "group", "categories"}))
+    return Format(check, load, frozenset({"test", "target", "id", "weight", "group", "categories", "strict"}))
 
 
 _DEFAULTS = {
@@ -132,13 +134,14 @@ _DEFAULTS = {
     "categories": None,
     "features": "all",
     "encoding": "fraction",
+    "strict": True,
 }
 
 BY_NAME: dict[str, Format] = {
     "talkingdata": Format(
         check=lambda data: check_talkingdata(Path(data.path)),
         load=_load_talkingdata,
-        options=frozenset({"features", "encoding"}),
+        options=frozenset({"features", "encoding", "strict"}),
         id_name="device_id",
     ),
     "csv": _table("csv"),

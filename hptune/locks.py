@@ -55,6 +55,8 @@ class Holder:
 def held(directory: Path, shown: str) -> Iterator[None]:
     """Make a directory where there is none, and hold it for this process alone.
 
+    One that was made and is empty in the end goes again.
+
     Parameters
     ----------
     directory : Path
@@ -73,7 +75,8 @@ def held(directory: Path, shown: str) -> Iterator[None]:
     """
     path = directory / LOCK
     try:
-        if directory.exists() and not directory.is_dir():
+        was_there = directory.exists()
+        if was_there and not directory.is_dir():
             raise ConfigurationError(f"{shown} is a file", "give a directory to --out")
         file = _taken(path, shown)
     except (OSError, ValueError) as error:  # a name too long, a NUL in it, a file system without locks
@@ -88,6 +91,9 @@ def held(directory: Path, shown: str) -> Iterator[None]:
         if file in _FILES:  # a child of this process holds nothing
             _FILES.discard(file)
             path.unlink(missing_ok=True)
+            if not was_there:
+                with suppress(OSError):  # it holds something
+                    directory.rmdir()
             os.close(file)
 
 

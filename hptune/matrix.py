@@ -26,6 +26,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from hptune.errors import OutputError
+from hptune.records import Reject
 
 __all__ = ["Dataset", "FeatureMatrix", "cached_dataset", "file_sha256", "read_dataset", "write_dataset"]
 
@@ -135,12 +136,14 @@ class FeatureMatrix:
 class Dataset:
     """Training rows, test rows in the same column space (or None), and what the reader should be told.
 
-    `notes` holds one sentence for each thing left out, repaired or ignored while the data was read.
+    `notes` holds one sentence for each thing left out, repaired or ignored while the data was read, `rejects` the
+    rows that were left out by lenient reading.
     """
 
     train: FeatureMatrix
     test: FeatureMatrix | None = None
     notes: tuple[str, ...] = ()
+    rejects: tuple[Reject, ...] = ()
 
 
 def file_sha256(path: Path) -> str:
@@ -216,6 +219,7 @@ def write_dataset(directory: Path, dataset: Dataset) -> None:
         meta = {
             "layout": _LAYOUT,
             "notes": list(dataset.notes),
+            "rejects": [list(vars(reject).values()) for reject in dataset.rejects],
             "parts": {name: _write_part(scratch / name, matrix) for name, matrix in parts.items()},
         }
         description = json.dumps(meta, ensure_ascii=False, indent=1).encode()
@@ -238,7 +242,8 @@ def read_dataset(directory: Path) -> Dataset | None:
         if meta["layout"] != _LAYOUT:
             return None
         parts = {name: _read_part(directory / name, part) for name, part in meta["parts"].items()}
-        return Dataset(train=parts["train"], test=parts.get("test"), notes=tuple(meta["notes"]))
+        rejects = tuple(Reject(*fields) for fields in meta.get("rejects", []))
+        return Dataset(parts["train"], parts.get("test"), tuple(meta["notes"]), rejects)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, ArithmeticError):
         return None  # whatever is wrong with a cache, building it again mends it
 

@@ -23,11 +23,14 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from hptune.interrupts import Stopped
+
 if TYPE_CHECKING:
     from hptune.plan import Plan
     from hptune.records import Outcome
 
 __all__ = [
+    "FailureLimit",
     "Observer",
     "ProgressBar",
     "ProgressLines",
@@ -136,6 +139,33 @@ class _Tracker:
         if self._done_cost:
             left = (time.monotonic() - self._start) * max(0.0, self._cost_left) / self._done_cost
         return _State(self._done, self._total, self._best, left)
+
+
+class FailureLimit(Observer):
+    """Stops a sweep in which too much goes wrong.
+
+    Parameters
+    ----------
+    most : int
+        Candidates of which a fit failed, crashed or took too long.
+
+    Raises
+    ------
+    Stopped
+        From `on_outcome`, after the last of them is on disk.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._failed: set[int] = set()
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        if outcome.status == "ok":
+            return
+        self._failed.add(outcome.candidate)
+        if len(self._failed) >= self._most:
+            last = (outcome.error or outcome.status).strip().splitlines()[-1]
+            raise Stopped(f"{len(self._failed)} candidates failed, the last by {last}")
 
 
 class ProgressBar(Observer):

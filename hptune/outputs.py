@@ -7,9 +7,9 @@ import json
 import logging
 import math
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -20,7 +20,7 @@ import yaml
 from hptune.errors import ConfigurationError, OutputError
 from hptune.fitters import SavedModel
 from hptune.matrix import FeatureMatrix
-from hptune.records import Existing
+from hptune.records import Existing, Reject
 from hptune.results import sweeping_results, to_csv, to_parquet
 from hptune.storage import clear_scratch, write_atomically
 
@@ -41,6 +41,7 @@ __all__ = [
     "read_winner",
     "write_model",
     "write_predictions",
+    "write_rejects",
     "write_results",
     "write_sweep",
     "write_winner",
@@ -56,6 +57,7 @@ WINNER = "best_params.json"
 OUTPUT_FILES = (
     SWEEP,
     JOURNAL,
+    "rejects.csv",
     "results.csv",
     RESULTS,
     "sweeping_results.txt",
@@ -156,6 +158,13 @@ def write_sweep(out: Path, config: Mapping[str, Any]) -> None:
     """``sweep.yaml``: the resolved configuration, which runs again as it is."""
     text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, width=100)
     write_atomically(out / SWEEP, text)
+
+
+def write_rejects(out: Path, rejects: Sequence[Reject]) -> None:
+    """``rejects.csv``: a line for each row that is left out of the data."""
+    columns = [column.name for column in fields(Reject)]
+    table = pd.DataFrame([vars(reject) for reject in rejects], columns=columns)
+    write_atomically(out / "rejects.csv", to_csv(table))
 
 
 def write_results(

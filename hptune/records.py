@@ -9,7 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, TypeAlias
 
-__all__ = ["ERROR_BYTES", "EarlyStopping", "Existing", "FitTask", "Outcome", "Rung", "Status", "clipped"]
+__all__ = [
+    "ERROR_BYTES",
+    "EarlyStopping",
+    "Existing",
+    "FitTask",
+    "Outcome",
+    "Reject",
+    "Rung",
+    "Status",
+    "clipped",
+]
 
 Existing: TypeAlias = Literal["refused", "replaced", "resumed", "extended"]
 """What becomes of a sweep that the output directory holds already."""
@@ -38,6 +48,28 @@ class EarlyStopping:
     rounds: int
     validation_fraction: float = 0.1
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A row of a data file that is left out: where it is, and why. Its cells are not repeated.
+
+    Parameters
+    ----------
+    file : str
+        Name of the file.
+    line : int
+        The line where the row begins; in a file without lines the row's number. From 1, as `column`.
+    column : int
+        The cell that is wrong.
+    problem : str
+        What is wrong with it.
+    """
+
+    file: str
+    line: int
+    column: int
+    problem: str
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ from hptune.storage import (
     open_store,
 )
 
-__all__ = ["hadoop_uris", "local_copies", "local_inputs", "output_directory"]
+__all__ = ["claimed_output", "hadoop_uris", "local_copies", "local_inputs", "prepared_output"]
 
 _INPUTS = ("path", "test")
 _LAST_WORDS = Patience(first=1, silence=2, total=3)
@@ -107,29 +107,47 @@ def local_copies(
 
 
 @contextmanager
-def output_directory(
-    out: str, *, existing: Existing, cache: Path, say: Say, hadoop: Opener | None = None
-) -> Iterator[Path]:
-    """The prepared local directory for the outputs; where `out` is remote they are mirrored there from it.
+def claimed_output(out: str, *, cache: Path, hadoop: Opener | None = None) -> Iterator[Path]:
+    """The local directory for the outputs, held for this process alone; nothing in it is looked at yet.
+
+    Raises
+    ------
+    ConfigurationError
+        It is a file.
+    OutputInUseError
+        Another process writes to it; for a remote place, another one on this machine.
+    OutputError
+        It cannot be made or written to.
+    """
+    if is_remote(out):
+        uri = open_store(out, hadoop=hadoop).uri
+        directory = cache / "staging" / hashlib.sha256(uri.encode()).hexdigest()[:32]
+    else:
+        directory = Path(out.removeprefix("file://"))
+    with held(directory, out):
+        yield directory
+
+
+@contextmanager
+def prepared_output(
+    directory: Path, out: str, *, existing: Existing, say: Say, hadoop: Opener | None = None
+) -> Iterator[None]:
+    """Check the claimed `directory` for the outputs, and mirror it to `out` where that is remote.
 
     A remote sweep that is to be resumed is brought here first. `existing` is as in `check_output`.
 
     Raises
     ------
     ConfigurationError
-        It holds a sweep already, or one that cannot be resumed.
-    OutputInUseError
-        Another process writes to it; for a remote place, another one on this machine.
+        There is a sweep already, or one that cannot be resumed.
     StorageError
         The place cannot be written to, or what was not sent yet cannot be sent in the end.
     """
     if not is_remote(out):
-        directory = Path(out.removeprefix("file://"))
-        with held(directory, out):
-            from hptune.outputs import check_output, held_files
+        from hptune.outputs import check_output, held_files
 
-            check_output(held_files(directory), out, existing)
-            yield directory
+        check_output(held_files(directory), out, existing)
+        yield
         return
     store = open_store(out, hadoop=hadoop)
     there = store.files()
@@ -139,17 +157,15 @@ def output_directory(
     names = sorted(file.name for file in ours)
     check_output(names, out, existing)
     store.check_writable()
-    staging = cache / "staging" / hashlib.sha256(store.uri.encode()).hexdigest()[:32]
-    with held(staging, out):
-        if existing in ("resumed", "extended"):
-            mirror = Mirror(staging, store, OUTPUT_FILES, interval=MIRROR_SECONDS)
-            mirror.adopt(_brought_back(store, ours, staging, say))
-        else:
-            _refuse_unsent(staging, out, overwrite=existing == "replaced")
-            clear_output(staging)
-            mirror = Mirror(staging, store, OUTPUT_FILES, replaced=names, interval=MIRROR_SECONDS)
-        say(f"outputs are mirrored to {store.uri} every {duration(MIRROR_SECONDS)} and at the end")
-        yield from _mirrored(mirror, staging, say)
+    if existing in ("resumed", "extended"):
+        mirror = Mirror(directory, store, OUTPUT_FILES, interval=MIRROR_SECONDS)
+        mirror.adopt(_brought_back(store, ours, directory, say))
+    else:
+        _refuse_unsent(directory, out, overwrite=existing == "replaced")
+        clear_output(directory)
+        mirror = Mirror(directory, store, OUTPUT_FILES, replaced=names, interval=MIRROR_SECONDS)
+    say(f"outputs are mirrored to {store.uri} every {duration(MIRROR_SECONDS)} and at the end")
+    yield from _mirrored(mirror, directory, say)
 
 
 def _refuse_unsent(staging: Path, out: str, *, overwrite: bool) -> None:
@@ -195,10 +211,10 @@ def _goes_on(here: Path, there: Path) -> bool:
     return len(mine) > len(theirs) and mine.startswith(theirs)
 
 
-def _mirrored(mirror: Mirror, staging: Path, say: Say) -> Iterator[Path]:
+def _mirrored(mirror: Mirror, staging: Path, say: Say) -> Iterator[None]:
     mirror.start()
     try:
-        yield staging
+        yield
     except BaseException:
         try:
             mirror.close(_LAST_WORDS)

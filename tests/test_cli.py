@@ -81,6 +81,7 @@ def assert_whole(out: Path, work: Path) -> None:
         "model.skops",
         "importances.csv",
         "learning_curve.csv",
+        "rejects.csv",
     }
     table, same = exact(out / "results.csv"), pd.read_parquet(out / "results.parquet")
     assert list(table.columns) == list(same.columns)

@@ -1,8 +1,9 @@
 """A sweep file: its keys, their defaults, and one clear line for each that cannot be meant."""
 
 from hptune.config._files import SHORT_KEYS, load_config, with_values
+from hptune.config._limits import LimitsConfig
 from hptune.config._parse import parse_config
-from hptune.config._records import DataConfig, LimitsConfig, SamplingConfig, SweepConfig
+from hptune.config._records import DataConfig, SamplingConfig, SweepConfig
 
 __all__ = [
     "SHORT_KEYS",

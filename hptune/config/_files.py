@@ -15,7 +15,10 @@ __all__ = ["SHORT_KEYS", "load_config", "overridden", "with_values"]
 
 _FILE_BYTES = 1 << 20  # a sweep file larger than this is something else
 SHORT_KEYS = {name: f"data.{name}" for name in ("test", "target", "id", "weight", "group")} | {
-    "scoring": "objective.primary_metric"
+    "scoring": "objective.primary_metric",
+    "deadline": "limits.timeout",
+    "trial_timeout": "limits.trial_timeout",
+    "max_failures": "limits.max_failed_trials",
 }
 """What the command line's flags are called, and ``run_sweep``'s keywords may be, in the sweep file."""
 

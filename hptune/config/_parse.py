@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hptune.config._files import overridden
+from hptune.config._limits import limits_section
 from hptune.config._records import SweepConfig
 from hptune.config._sections import (
     check_keys,
     data_section,
     early_stopping_section,
     estimator_section,
-    limits_section,
     primary_metric,
     required,
     sampling_section,
@@ -86,6 +86,10 @@ def parse_config(raw: Mapping[str, Any], overrides: Iterable[str] = ()) -> Sweep
     space = search_space_section(required(merged, "search_space"))
     limits = limits_section(merged.get("limits") or {})
     sampling = sampling_section(merged.get("sampling_algorithm"), space, limits, given.get("seed", 0))
+    if limits.trial_timeout is not None and given.get("engine") == "serial":
+        raise ConfigurationError(
+            "limits.trial_timeout needs fits in processes of their own", "use the engine processes or spark"
+        )
     estimator, params = estimator_section(required(merged, "estimator"))
     return SweepConfig(
         data=data_section(required(merged, "data")),

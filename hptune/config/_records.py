@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hptune.config._limits import LimitsConfig
 from hptune.records import EarlyStopping
 from hptune.space import SearchSpace
 
-__all__ = ["DataConfig", "LimitsConfig", "SamplingConfig", "SweepConfig"]
+__all__ = ["DataConfig", "SamplingConfig", "SweepConfig"]
 
 
 @dataclass(frozen=True)
@@ -42,17 +43,6 @@ class SamplingConfig:
         """The key's content."""
         learned = {"warm_start_from": list(self.warm_start_from)} if self.warm_start_from else {}
         return {"type": self.type, "seed": self.seed, **learned}
-
-
-@dataclass(frozen=True)
-class LimitsConfig:
-    """The `limits` key: None where there is no limit."""
-
-    max_total_trials: int | None = None
-
-    def to_mapping(self) -> dict[str, Any]:
-        """The key's content."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hptune.config._records import DataConfig, LimitsConfig, SamplingConfig
+from hptune.config._limits import LimitsConfig
+from hptune.config._records import DataConfig, SamplingConfig
 from hptune.errors import ConfigurationError, did_you_mean
 from hptune.records import EarlyStopping
 from hptune.samplers import BY_NAME as SAMPLERS
@@ -18,7 +19,6 @@ __all__ = [
     "data_section",
     "early_stopping_section",
     "estimator_section",
-    "limits_section",
     "primary_metric",
     "required",
     "sampling_section",
@@ -35,7 +35,6 @@ _DATA_CHOICES = {
 _ESTIMATOR_KEYS = ("class", "params")
 _EARLY_STOPPING_KEYS = ("rounds", "validation_fraction")
 _OBJECTIVE_KEYS = ("primary_metric", "goal")
-_LIMITS_KEYS = ("max_total_trials",)
 _SAMPLING_KEYS = ("type", "seed", "rule", "warm_start_from")
 _MOST_CANDIDATES = 1_000_000
 _HOW_TO_GIVE = {
@@ -69,8 +68,10 @@ def data_section(value: Any) -> DataConfig:
     check_keys("data.", given, [f.name for f in dataclasses.fields(DataConfig)])
     if not given.get("path"):
         raise ConfigurationError("key 'data.path' is missing", _HOW_TO_GIVE["data"])
-    if given.get("strict", True) is not True:
-        raise ConfigurationError("data.strict: false is not supported yet", "take it out")
+    if not isinstance(given.get("strict", True), bool):
+        raise ConfigurationError(
+            f"data.strict must be true or false but is {given['strict']!r}", "correct it"
+        )
     _check_choices(given)
     features = given.get("features", "all")
     fixed = {
@@ -107,19 +108,6 @@ def search_space_section(value: Any) -> SearchSpace:
     if not all(isinstance(grid, Mapping) for grid in grids):
         raise ConfigurationError("search_space must be a map or a list of maps", _HOW_TO_GIVE["search_space"])
     return parse_space(value)
-
-
-def limits_section(value: Any) -> LimitsConfig:
-    """`limits`: how much is tried at most."""
-    if not isinstance(value, Mapping):
-        raise ConfigurationError("limits must be a map", "write limits: {max_total_trials: 64}")
-    check_keys("limits.", value, _LIMITS_KEYS)
-    trials = value.get("max_total_trials")
-    if trials is not None and (not isinstance(trials, int) or isinstance(trials, bool) or trials < 1):
-        raise ConfigurationError(
-            f"limits.max_total_trials must be a whole number from 1 but is {trials!r}", "correct it"
-        )
-    return LimitsConfig(trials)
 
 
 def sampling_section(value: Any, space: SearchSpace, limits: LimitsConfig, seed: int) -> SamplingConfig:

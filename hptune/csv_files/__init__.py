@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from hptune.csv_files._lenient import read_sound_batches, read_sound_table
 from hptune.csv_files._open import SUFFIXES, check_member_sizes, find_file, open_csv_bytes, open_text_bytes
-from hptune.csv_files._strict import (
+from hptune.csv_files._scan import (
     INTEGER,
     LABEL,
     TEXT,
@@ -12,10 +13,9 @@ from hptune.csv_files._strict import (
     Kind,
     check_header,
     line_of_row,
-    read_batches,
     read_header,
-    read_table,
 )
+from hptune.csv_files._strict import read_batches, read_table
 
 __all__ = [
     "INTEGER",
@@ -33,5 +33,7 @@ __all__ = [
     "open_text_bytes",
     "read_batches",
     "read_header",
+    "read_sound_batches",
+    "read_sound_table",
     "read_table",
 ]

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hptune.engine._base import Engine, Work, original_exception, under_spark_submit
+from hptune.engine._base import Engine, FitLimits, Work, original_exception, under_spark_submit
 from hptune.engine._parallel import parallel
 from hptune.engine._processes import ProcessesEngine
 from hptune.engine._serial import SerialEngine
@@ -16,6 +16,7 @@ from hptune.storage import Opener, Store
 __all__ = [
     "BY_NAME",
     "Engine",
+    "FitLimits",
     "ProcessesEngine",
     "SerialEngine",
     "Work",
@@ -27,6 +28,8 @@ __all__ = [
     "pickle_by_reference",
     "under_spark_submit",
 ]
+
+_NO_LIMITS = FitLimits()
 
 
 def engine_of(session: Any, max_tasks: int | None = None) -> Engine:
@@ -74,12 +77,20 @@ def pickle_by_reference(session: Any) -> None:
     register(type(session))
 
 
-def _spark(options: Mapping[str, str], name: str) -> Engine:
+def _serial(options: Mapping[str, str], name: str, limits: FitLimits = _NO_LIMITS) -> Engine:
+    return SerialEngine()
+
+
+def _processes(options: Mapping[str, str], name: str, limits: FitLimits = _NO_LIMITS) -> Engine:
+    return ProcessesEngine(max_tasks=limits.max_tasks, trial_timeout=limits.trial_timeout)
+
+
+def _spark(options: Mapping[str, str], name: str, limits: FitLimits = _NO_LIMITS) -> Engine:
     try:
         from hptune.engine._session import open_spark_engine  # pyspark is wanted by this engine only
     except ModuleNotFoundError as error:
         raise ClusterError("pyspark is not installed", "pip install 'hptune[spark]'") from error
-    return open_spark_engine(options, name)
+    return open_spark_engine(options, name, limits)
 
 
 def hadoop_opener(options: Mapping[str, str]) -> Opener:
@@ -101,8 +112,9 @@ def hadoop_opener(options: Mapping[str, str]) -> Opener:
     return opened
 
 
-BY_NAME: dict[str, Callable[[Mapping[str, str], str], Engine]] = {
+BY_NAME: dict[str, Callable[..., Engine]] = {
     "spark": _spark,
-    "processes": lambda options, name: ProcessesEngine(),
-    "serial": lambda options, name: SerialEngine(),
+    "processes": _processes,
+    "serial": _serial,
 }
+"""Each is called with Spark's options, a name for the application and, where there are any, limits."""

@@ -7,6 +7,7 @@ import os
 import pickle
 import traceback
 from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import cloudpickle
@@ -17,6 +18,7 @@ __all__ = [
     "CRASHED",
     "Engine",
     "Feed",
+    "FitLimits",
     "Work",
     "failed",
     "guarded",
@@ -32,6 +34,14 @@ _ERROR_BYTES_BESIDE_EXCEPTION = 1024  # with the pickled exception an outcome st
 
 Work: TypeAlias = Callable[[FitTask], list[Outcome]]
 Feed: TypeAlias = Callable[[int], Sequence[FitTask]]
+
+
+@dataclass(frozen=True)
+class FitLimits:
+    """What an engine must not exceed: tasks at once, and seconds that a fit may take. None: no limit."""
+
+    max_tasks: int | None = None
+    trial_timeout: float | None = None
 
 
 class Engine(Protocol):

@@ -32,14 +32,19 @@ class ProcessesEngine:
     ----------
     n_jobs : int, default -1
         Number of processes, in joblib's counting: -1 is one a core.
+    max_tasks : int, optional
+        Bound on the tasks that run at once.
     trial_timeout : float, optional
         Seconds that a fit may take.
     """
 
     name = "processes"
 
-    def __init__(self, n_jobs: int = -1, *, trial_timeout: float | None = None) -> None:
-        self.slots: int = effective_n_jobs(n_jobs)
+    def __init__(
+        self, n_jobs: int = -1, *, max_tasks: int | None = None, trial_timeout: float | None = None
+    ) -> None:
+        processes: int = effective_n_jobs(n_jobs)
+        self.slots = processes if max_tasks is None else min(processes, max_tasks)
         self.trial_timeout = trial_timeout
 
     def threads(self, n_tasks: int) -> int:

@@ -11,7 +11,7 @@ from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from hptune.engine._base import under_spark_submit
+from hptune.engine._base import FitLimits, under_spark_submit
 from hptune.engine._bounded import bounded
 from hptune.engine._ending import has_ended, session_ended
 from hptune.engine._executors import DEFAULT_WAIT, waiting_time
@@ -32,7 +32,7 @@ _DEFAULTS = {
 _LOCAL = {"spark.driver.host": _LOOPBACK, "spark.driver.bindAddress": _LOOPBACK}
 
 
-def open_spark_engine(options: Mapping[str, str], name: str) -> SparkEngine:
+def open_spark_engine(options: Mapping[str, str], name: str, limits: FitLimits) -> SparkEngine:
     """An engine on the active session, else on spark-submit's, else on a new one.
 
     Parameters
@@ -41,6 +41,8 @@ def open_spark_engine(options: Mapping[str, str], name: str) -> SparkEngine:
         ``master`` and any ``spark.*`` setting; used for a new session only.
     name : str
         The application's name in Spark's UI.
+    limits : FitLimits
+        Tasks at once, and seconds that a fit may take.
 
     Raises
     ------
@@ -50,7 +52,9 @@ def open_spark_engine(options: Mapping[str, str], name: str) -> SparkEngine:
     active = SparkSession.getActiveSession()
     session = active or _started(options, name)
     check_session(session)
-    return SparkEngine(session, owned=active is None)
+    return SparkEngine(
+        session, owned=active is None, max_tasks=limits.max_tasks, trial_timeout=limits.trial_timeout
+    )
 
 
 def check_session(session: SparkSession) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hptune.errors import ConfigurationError, InputDataError, did_you_mean
 from hptune.features._blocks import BLOCKS, BY_NAME, Block
 from hptune.features._tables import FILES, RawTables, find_files, lookup, read_tables
 from hptune.matrix import Dataset, FeatureMatrix, cached_dataset, file_sha256
+from hptune.records import Reject
 
 __all__ = ["ENCODINGS", "SETS", "check_talkingdata", "load_talkingdata"]
 
@@ -53,6 +55,7 @@ def load_talkingdata(
     features: str | Sequence[str] = "all",
     encoding: str = "fraction",
     cache: Path | None = None,
+    strict: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> Dataset:
     """The TalkingData raw files as a dataset: sparse features, groups as classes, test rows alike.
@@ -70,6 +73,8 @@ def load_talkingdata(
         Shares of the device's events, or 1 for every non-zero entry.
     cache : Path, optional
         Directory of cached datasets. An unchanged input is read from there, a changed one is built and kept.
+    strict : bool, default True
+        Whether a malformed or repeated row is an error. Else it is left out and one of the dataset's `rejects`.
     progress : callable, optional
         Called with a line of text before each step.
 
@@ -111,13 +116,13 @@ def load_talkingdata(
     def build() -> Dataset:
         needed = {"gender_age_train", "gender_age_test", "phone_brand_device_model"}
         needed.update(name for block in blocks for name in block.needs)
-        raw = read_tables({name: path for name, path in found.items() if name in needed}, say)
+        raw = read_tables({name: path for name, path in found.items() if name in needed}, say, strict=strict)
         return _assemble(raw, blocks, encoding, notes, say)
 
     if cache is None:
         return build()
     say("comparing the raw files with the cache")
-    dataset, reused = cached_dataset(cache, _cache_key(found, blocks, encoding, notes), build)
+    dataset, reused = cached_dataset(cache, _cache_key(found, blocks, encoding, notes, strict=strict), build)
     say("features reused from the cache" if reused else "features written to the cache")
     return dataset
 
@@ -164,7 +169,7 @@ def _left_out(wanted: Sequence[Block], blocks: Sequence[Block], found: Collectio
 
 
 def _cache_key(
-    found: Mapping[str, Path], blocks: Sequence[Block], encoding: str, notes: Sequence[str]
+    found: Mapping[str, Path], blocks: Sequence[Block], encoding: str, notes: Sequence[str], *, strict: bool
 ) -> str:
     ingredients = {
         "version": _VERSION,
@@ -172,6 +177,7 @@ def _cache_key(
         "blocks": [block.name for block in blocks],
         "encoding": encoding,
         "notes": list(notes),
+        **({} if strict else {"strict": False}),
     }
     return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()
 
@@ -209,7 +215,12 @@ def _assemble(
             classes=classes,
             row_ids=raw.test_ids,
         )
-    return Dataset(train, test, (*notes, *raw.notes))
+    return Dataset(train, test, (*notes, *raw.notes, *_left_out_rows(raw.rejects)), raw.rejects)
+
+
+def _left_out_rows(rejects: Sequence[Reject]) -> Iterator[str]:
+    for file, count in Counter(reject.file for reject in rejects).items():
+        yield f"{count:,} rows of {file} are left out: rejects.csv says which and why"
 
 
 def _encoded(shares: Any, encoding: str) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 import scipy.sparse as sp
 
 from hptune.csv_files import (
@@ -23,9 +24,12 @@ from hptune.csv_files import (
     find_file,
     line_of_row,
     read_batches,
+    read_sound_batches,
+    read_sound_table,
     read_table,
 )
 from hptune.errors import InputDataError
+from hptune.records import Reject
 
 __all__ = [
     "FILES",
@@ -86,7 +90,7 @@ class RawTables:
 
     `devices` are all ids of the train and test file, sorted. `event_app` has a row for each event of
     `events`, `app_label` a row for each of `apps`; both are boolean. `categories` are the
-    texts of each of `labels`.
+    texts of each of `labels`. `rejects` are the rows that lenient reading left out.
     """
 
     train_ids: Ints
@@ -102,6 +106,7 @@ class RawTables:
     app_label: Any
     categories: tuple[tuple[str, ...], ...] | None
     notes: tuple[str, ...]
+    rejects: tuple[Reject, ...] = ()
 
 
 def find_files(directory: Path) -> dict[str, Path]:
@@ -145,9 +150,9 @@ def raw_file_names(names: Collection[str], place: str, *, required: bool) -> lis
     return [spelling for spellings in spelled.values() for spelling in spellings if spelling in names]
 
 
-def read_tables(files: Mapping[str, Path], progress: Progress) -> RawTables:
-    """Read `files` (name to path, at least the required ones)."""
-    reader = _Reader(files, progress)
+def read_tables(files: Mapping[str, Path], progress: Progress, *, strict: bool = True) -> RawTables:
+    """Read `files` (name to path, at least the required ones); unless `strict`, without their bad rows."""
+    reader = _Reader(files, progress, None if strict else [])
     train_ids, groups = reader.train()
     test_ids = reader.test()
     devices = np.unique(train_ids if test_ids is None else np.concatenate([train_ids, test_ids]))
@@ -169,6 +174,7 @@ def read_tables(files: Mapping[str, Path], progress: Progress) -> RawTables:
         app_label=app_label,
         categories=reader.categories(labels),
         notes=tuple(reader.notes),
+        rejects=tuple(reader.rejects or ()),
     )
 
 
@@ -192,17 +198,20 @@ def boolean_csr(rows: Ints, columns: Ints, shape: tuple[int, int]) -> Any:
 
 
 class _Reader:
-    """Reads one file a method; a method whose file (or what it builds on) is absent returns None."""
+    """Reads one file a method; a method whose file (or what it builds on) is absent returns None.
 
-    def __init__(self, files: Mapping[str, Path], progress: Progress) -> None:
+    With a list of `rejects`, bad rows are added to it and left out.
+    """
+
+    def __init__(self, files: Mapping[str, Path], progress: Progress, rejects: list[Reject] | None) -> None:
         self._files = files
         self._progress = progress
         self.notes: list[str] = []
+        self.rejects = rejects
 
     def train(self) -> tuple[Ints, tuple[str, ...]]:
-        table = self._table("gender_age_train")
+        table = self._unique("gender_age_train", "device_id")
         ids = _int64(table, "device_id")
-        self._refuse_duplicates("gender_age_train", "device_id", ids)
         groups = tuple(table["group"].to_pylist())
         if len(set(groups)) < 2:
             raise InputDataError(
@@ -214,9 +223,7 @@ class _Reader:
     def test(self) -> Ints | None:
         if "gender_age_test" not in self._files:
             return None
-        ids = _int64(self._table("gender_age_test"), "device_id")
-        self._refuse_duplicates("gender_age_test", "device_id", ids)
-        return ids
+        return _int64(self._unique("gender_age_test", "device_id"), "device_id")
 
     def phones(self, train_ids: Ints, devices: Ints) -> tuple[Coded, Coded]:
         table = self._table("phone_brand_device_model")
@@ -241,9 +248,8 @@ class _Reader:
         """The events, and (sorted event ids, row of each in the events or -1) to find them by."""
         if "events" not in self._files:
             return None, None
-        table = self._table("events")
+        table = self._unique("events", "event_id")
         ids, device = _int64(table, "event_id"), lookup(devices, _int64(table, "device_id"))
-        self._refuse_duplicates("events", "event_id", ids)
         order = np.argsort(device, kind="stable")
         order = order[np.searchsorted(device[order], 0) :]
         self._note(
@@ -303,28 +309,43 @@ class _Reader:
         return tuple(tuple(several) for several in texts)
 
     def _table(self, name: str) -> Any:
+        return self._read(name)[0]
+
+    def _read(self, name: str) -> tuple[Any, Ints | None]:
+        """A file's rows, and in lenient reading their lines."""
         self._progress(f"reading {self._files[name].name}")
-        return read_table(self._files[name], FILES[name])
+        if self.rejects is None:
+            return read_table(self._files[name], FILES[name]), None
+        return read_sound_table(self._files[name], FILES[name], self.rejects)
 
     def _batches(self, name: str) -> Iterator[tuple[Ints, ...]]:
         self._progress(f"reading {self._files[name].name}")
-        for batch in read_batches(self._files[name], FILES[name]):
-            yield tuple(batch.column(column).to_numpy() for column in FILES[name])
+        path, columns = self._files[name], FILES[name]
+        if self.rejects is None:
+            batches = read_batches(path, columns)
+        else:
+            batches = (batch for batch, _ in read_sound_batches(path, columns, self.rejects))
+        for batch in batches:
+            yield tuple(batch.column(column).to_numpy() for column in columns)
 
     def _note(self, count: int, what: str) -> None:
         if count:
             self.notes.append(f"{count:,} {what}")
 
-    def _refuse_duplicates(self, name: str, column: str, ids: Ints) -> None:
-        again = np.flatnonzero(pd.Index(ids).duplicated())
-        if len(again):
-            path = self._files[name]
-            line = line_of_row(path, int(again[0]))
-            at = list(FILES[name]).index(column) + 1
-            raise InputDataError(
-                f"{path}:{line}:{at}: {column} is listed before ({len(again):,} such row(s) in all)",
-                "keep one row of each",
-            )
+    def _unique(self, name: str, column: str) -> Any:
+        """A file's rows, none of which may have the `column` of a row before it."""
+        table, lines = self._read(name)
+        again = pd.Index(_int64(table, column)).duplicated()
+        if not again.any():
+            return table
+        path, at = self._files[name], list(FILES[name]).index(column) + 1
+        problem = f"{column} is listed before"
+        if self.rejects is None or lines is None:
+            line = line_of_row(path, int(again.argmax()))
+            what = f"{path}:{line}:{at}: {problem} ({int(again.sum()):,} such row(s) in all)"
+            raise InputDataError(what, "keep one row of each")
+        self.rejects += [Reject(path.name, line, at, problem) for line in lines[again].tolist()]
+        return table.filter(pa.array(~again))
 
 
 def _int64(table: Any, column: str) -> Ints:

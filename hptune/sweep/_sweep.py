@@ -14,7 +14,7 @@ from hptune.identity import Identity
 from hptune.matrix import FeatureMatrix
 from hptune.outputs import JOURNAL, plain_json
 from hptune.plan import Plan, make_plan
-from hptune.records import EarlyStopping
+from hptune.records import EarlyStopping, Reject
 from hptune.resume import Agenda, exploring_agenda, fresh_agenda, resumed_agenda, resumed_exploration
 
 __all__ = ["Sweep", "agenda", "fit_params_of", "prepared_estimator"]
@@ -62,6 +62,8 @@ class Sweep:
         Header of the row ids in the predictions.
     config : mapping
         The resolved configuration, as it is written to ``sweep.yaml``.
+    rejects : sequence of Reject, optional
+        The rows that were left out of the data; None where bad rows are errors.
     adaptive : Adaptive, optional
         How candidates are found while the sweep runs; `candidates` are then none.
     """
@@ -80,6 +82,7 @@ class Sweep:
     early_stopping: EarlyStopping | None = None
     id_name: str = "id"
     config: Mapping[str, Any] = field(default_factory=dict)
+    rejects: Sequence[Reject] | None = None
     adaptive: Adaptive | None = None
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from hptune.csv_files import line_of_row
 from hptune.errors import InputDataError
 
-__all__ = ["Column", "RawTable", "as_text", "first_place", "infer", "printable"]
+__all__ = ["BadRows", "Column", "RawTable", "as_text", "infer", "printable"]
 
 # pandas' words for a missing value, so that a table means the same here and there.
 _MISSING = pa.array(
@@ -41,11 +41,14 @@ class RawTable:
         In file order; text where the file has no types.
     typed : bool
         Whether the file states types (Parquet), so that cells are taken as they are.
+    lines : int64 array of shape (n_rows,), optional
+        Where each row begins, if rows are left out of the file or it has no lines; else the file tells.
     """
 
     path: Path
     columns: Mapping[str, Any]
     typed: bool
+    lines: npt.NDArray[np.int64] | None = None
 
     @property
     def n_rows(self) -> int:
@@ -54,10 +57,20 @@ class RawTable:
 
     def place(self, name: str, row: int) -> str:
         """Where a reader finds the cell: ``file:line:column``, or the row's number where there are no lines."""
+        line = line_of_row(self.path, row) if self.lines is None else self.lines[row]
         if self.typed:
-            return f"{self.path}: row {row + 1}: {printable(name)}"
-        at = list(self.columns).index(name) + 1
-        return f"{self.path}:{line_of_row(self.path, row)}:{at}: {printable(name)}"
+            return f"{self.path}: row {line}: {printable(name)}"
+        return f"{self.path}:{line}:{self.number(name)}: {printable(name)}"
+
+    def number(self, name: str) -> int:
+        """The column's place in the file, from 1."""
+        return list(self.columns).index(name) + 1
+
+    def without(self, wrong: npt.NDArray[np.bool_]) -> RawTable:
+        """The other rows; `lines` must be known."""
+        kept = pa.array(~wrong)
+        columns = {name: column.filter(kept) for name, column in self.columns.items()}
+        return replace(self, columns=columns, lines=None if self.lines is None else self.lines[~wrong])
 
 
 @dataclass(frozen=True)
@@ -107,9 +120,27 @@ def as_text(table: RawTable, name: str) -> Column:
     return _text(name, words, codes, np.asarray(pc.is_null(words)) if table.typed else _is_missing(words))
 
 
-def first_place(table: RawTable, name: str, wrong: npt.NDArray[np.bool_]) -> tuple[str, str]:
-    """The place of the first wrong row, and how many there are, for an error's text."""
-    return table.place(name, int(np.argmax(wrong))), f"({int(wrong.sum()):,} in all)"
+class BadRows(InputDataError):
+    """Rows that cannot be used.
+
+    Parameters
+    ----------
+    table : RawTable
+        Where they are.
+    name : str
+        The column that is wrong.
+    wrong : bool array of shape (n_rows,)
+        Which rows.
+    problem, mend : str
+        What is wrong with them, and how to mend it.
+    """
+
+    def __init__(
+        self, table: RawTable, name: str, wrong: npt.NDArray[np.bool_], problem: str, mend: str
+    ) -> None:
+        place = table.place(name, int(np.argmax(wrong)))
+        super().__init__(f"{place} {problem} ({int(wrong.sum()):,} in all)", mend)
+        self.name, self.wrong, self.problem = name, wrong, problem
 
 
 def printable(name: str) -> str:
@@ -141,11 +172,8 @@ def _inferred(table: RawTable, name: str) -> Column:
 
 
 def _refuse_mixture(table: RawTable, name: str, odd: npt.NDArray[np.bool_], numbers: int) -> None:
-    place, count = first_place(table, name, odd)
-    raise InputDataError(
-        f"{place} holds {numbers:,} numbers but none here {count}",
-        "mend or empty the cell; more than one cell in ten must be text for a column to count as text",
-    )
+    mend = "mend or empty the cell; more than one cell in ten must be text for a column to count as text"
+    raise BadRows(table, name, odd, f"holds {numbers:,} numbers but none here", mend)
 
 
 def _stated(table: RawTable, name: str) -> Column:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from hptune.errors import InputDataError
 from hptune.matrix import FeatureMatrix
-from hptune.tables._columns import Column, RawTable, as_text, first_place, infer, printable
+from hptune.tables._columns import BadRows, Column, RawTable, as_text, infer, printable
 
 __all__ = ["check_features", "feature_matrix", "like_training"]
 
@@ -28,10 +28,8 @@ def check_features(table: RawTable, columns: Sequence[Column]) -> None:
             )
         wrong = np.isinf(column.values)
         if wrong.any():
-            place, count = first_place(table, column.name, wrong)
-            raise InputDataError(
-                f"{place} is infinite {count}", "mend it, or empty the cell if it is unknown"
-            )
+            mend = "mend it, or empty the cell if it is unknown"
+            raise BadRows(table, column.name, wrong, "is infinite", mend)
 
 
 def like_training(table: RawTable, train: Column) -> tuple[Column, str | None]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hptune.errors import InputDataError
 from hptune.matrix import Dataset, FeatureMatrix
+from hptune.records import Reject
 from hptune.tables._columns import Column, RawTable, as_text, infer, printable
 from hptune.tables._describe import described
 from hptune.tables._encode import check_features, feature_matrix, like_training
 from hptune.tables._read import READERS, check_named
 from hptune.tables._roles import Roles, groups_of, ids_of, refusal_in, target_of, weights_of
+from hptune.tables._sift import sifted
 
 __all__ = ["check_table", "load_table"]
 
@@ -48,6 +50,7 @@ def load_table(
     format: str = "csv",
     classifier: bool = False,
     native: bool = False,
+    strict: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> Dataset:
     """A table as a dataset: types inferred, test rows in the columns of the training rows.
@@ -65,6 +68,9 @@ def load_table(
         Whether the target's values are classes.
     native : bool, default False
         Text stays one column of category codes (for XGBoost); else one column of 0 and 1 for each text.
+    strict : bool, default True
+        Whether a row that cannot be used is an error. Else it is left out and one of the dataset's `rejects`; what
+        is wrong with a whole file or column is an error still.
     progress : callable, optional
         Called with a table of the columns and what they hold.
 
@@ -85,21 +91,26 @@ def load_table(
     """
     check_table(path, roles, test=test, format=format)
     _, read = READERS[format]
-    table = read(path)
-    columns = {name: _column(table, name, roles) for name in table.columns}
+    rejects: list[Reject] | None = None if strict else []
+
+    def load(table: RawTable) -> tuple[FeatureMatrix, dict[str, Column]]:
+        return _training_rows(table, roles, classifier=classifier, native=native)
+
+    table = read(path, rejects)
+    train, columns = sifted(table, load, rejects)
     features = [column for name, column in columns.items() if name not in roles.names]
-    if not features:
-        raise InputDataError(
-            f"{path} has no columns to learn from", "add columns beside those that are named"
-        )
-    (progress or _silent)(described(columns, roles, table.n_rows, classifier=classifier))
-    check_features(table, features)
-    train = _training_rows(table, columns, features, roles, classifier=classifier, native=native)
-    notes = _notes(features, table.n_rows)
+    (progress or _silent)(described(columns, roles, train.shape[0], classifier=classifier))
+    notes = _notes(features, train.shape[0]) + _left_out(path, train, rejects)
     if test is None:
-        return Dataset(train, None, tuple(notes))
-    matrix, test_notes = _test_rows(read(test), features, roles, train.classes, native=native)
-    return Dataset(train, matrix, (*notes, *test_notes))
+        return Dataset(train, None, tuple(notes), tuple(rejects or ()))
+    of_test: list[Reject] | None = None if strict else []
+
+    def load_test(table: RawTable) -> tuple[FeatureMatrix, list[str]]:
+        return _test_rows(table, features, roles, train.classes, native=native)
+
+    matrix, test_notes = sifted(read(test, of_test), load_test, of_test)
+    notes += test_notes + _left_out(test, matrix, of_test)
+    return Dataset(train, matrix, tuple(notes), (*(rejects or ()), *(of_test or ())))
 
 
 def _silent(text: str) -> None:
@@ -111,14 +122,16 @@ def _column(table: RawTable, name: str, roles: Roles) -> Column:
 
 
 def _training_rows(
-    table: RawTable,
-    columns: Mapping[str, Column],
-    features: list[Column],
-    roles: Roles,
-    *,
-    classifier: bool,
-    native: bool,
-) -> FeatureMatrix:
+    table: RawTable, roles: Roles, *, classifier: bool, native: bool
+) -> tuple[FeatureMatrix, dict[str, Column]]:
+    """The matrix, and all columns of the file."""
+    columns = {name: _column(table, name, roles) for name in table.columns}
+    features = [column for name, column in columns.items() if name not in roles.names]
+    if not features:
+        raise InputDataError(
+            f"{table.path} has no columns to learn from", "add columns beside those that are named"
+        )
+    check_features(table, features)
     target = str(roles.target)
     y, classes = target_of(columns[target], refusal_in(table, target), classifier=classifier)
     others = {}
@@ -128,7 +141,7 @@ def _training_rows(
         others["weights"] = weights_of(columns[roles.weight], refusal_in(table, roles.weight))
     if roles.group is not None:
         others["groups"] = groups_of(columns[roles.group], refusal_in(table, roles.group))
-    return feature_matrix(features, native=native, y=y, classes=classes, **others)
+    return feature_matrix(features, native=native, y=y, classes=classes, **others), columns
 
 
 def _test_rows(
@@ -144,6 +157,13 @@ def _test_rows(
     check_features(table, columns)
     ids = None if roles.id is None else ids_of(table, roles.id, as_text(table, roles.id))
     return feature_matrix(columns, native=native, classes=classes, row_ids=ids), notes
+
+
+def _left_out(path: Path, matrix: FeatureMatrix, rejects: Sequence[Reject] | None) -> list[str]:
+    if not rejects:
+        return []
+    total = matrix.shape[0] + len(rejects)
+    return [f"{len(rejects):,} of {total:,} rows of {path.name} are left out: rejects.csv says which and why"]
 
 
 def _notes(features: list[Column], rows: int) -> list[str]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hptune.csv_files import TEXT, read_header, read_table
+from hptune.csv_files import TEXT, read_header, read_sound_table, read_table
 from hptune.errors import InputDataError, did_you_mean
+from hptune.records import Reject
 from hptune.tables._columns import RawTable, printable
 
 __all__ = ["READERS", "check_named", "csv_columns", "parquet_columns"]
@@ -37,15 +39,19 @@ def parquet_columns(path: Path) -> list[str]:
     return names
 
 
-def read_csv(path: Path) -> RawTable:
-    """All cells as text."""
+def read_csv(path: Path, rejects: list[Reject] | None) -> RawTable:
+    """All cells as text; rows that are malformed are added to `rejects`, where it is given."""
     names = csv_columns(path)
-    table = read_table(path, dict.fromkeys(names, TEXT))
-    return RawTable(path, dict(zip(names, table.columns, strict=True)), typed=False)
+    columns, lines = dict.fromkeys(names, TEXT), None
+    if rejects is None:
+        table = read_table(path, columns)
+    else:
+        table, lines = read_sound_table(path, columns, rejects)
+    return RawTable(path, dict(zip(names, table.columns, strict=True)), typed=False, lines=lines)
 
 
-def read_parquet(path: Path) -> RawTable:
-    """All columns with the types that the file states."""
+def read_parquet(path: Path, rejects: list[Reject] | None) -> RawTable:
+    """All columns with the types that the file states; no row of such a file is malformed."""
     names = parquet_columns(path)
     try:
         table = pq.ParquetFile(path).read()
@@ -53,7 +59,8 @@ def read_parquet(path: Path) -> RawTable:
         raise InputDataError(f"{path} is not a sound Parquet file", "write it again") from error
     if not table.num_rows:
         raise InputDataError(f"{path} has columns but no rows", "write it again")
-    return RawTable(path, dict(zip(names, table.columns, strict=True)), typed=True)
+    lines = np.arange(1, table.num_rows + 1)
+    return RawTable(path, dict(zip(names, table.columns, strict=True)), typed=True, lines=lines)
 
 
 READERS = {"csv": (csv_columns, read_csv), "parquet": (parquet_columns, read_parquet)}

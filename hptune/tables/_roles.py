@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hptune.errors import InputDataError
-from hptune.tables._columns import Column, RawTable, first_place, printable
+from hptune.tables._columns import BadRows, Column, RawTable, printable
 
 __all__ = ["Refusal", "Roles", "groups_of", "ids_of", "refusal_in", "target_of", "weights_of"]
 
@@ -38,8 +38,7 @@ def refusal_in(table: RawTable, name: str) -> Refusal:
     """Makes the error for wrong rows of a column: their mask, what is wrong with them, how to mend it."""
 
     def refusal(wrong: npt.NDArray[np.bool_], what: str, mend: str) -> InputDataError:
-        place, count = first_place(table, name, wrong)
-        return InputDataError(f"{place} {what} {count}", mend)
+        return BadRows(table, name, wrong, what, mend)
 
     return refusal
 

@@ -61,7 +61,11 @@ def half(X: Any) -> Any:
     return X / 2
 
 
-@pytest.mark.parametrize("scoring", ["neg_log_loss", None, everything_it_left], ids=str)
+def scoring_name(scoring: object) -> str:
+    return getattr(scoring, "__name__", str(scoring))
+
+
+@pytest.mark.parametrize("scoring", ["neg_log_loss", None, everything_it_left], ids=scoring_name)
 def test_pca_with_3_settings_and_a_classifier_with_8_is_fitted_15_times_not_120(scoring: Any) -> None:
     pipeline = Pipeline([("pca", PCA()), ("classify", LogisticRegression(max_iter=500))])
     grid = {"pca__n_components": [2, 3, 4], "classify__C": list(np.logspace(-3, 2, 8))}
@@ -98,7 +102,7 @@ def test_an_earlier_step_is_shared_by_candidates_that_differ_in_a_later_one() ->
     ],
     ids=lambda value: type(value).__name__,
 )
-@pytest.mark.parametrize("scoring", ["neg_log_loss", everything_it_left], ids=str)
+@pytest.mark.parametrize("scoring", ["neg_log_loss", everything_it_left], ids=scoring_name)
 def test_the_last_step_climbs_its_ladder_on_shared_output(last: Any, parameter: str, scoring: Any) -> None:
     if scoring is everything_it_left and isinstance(last, XGBClassifier):
         scoring = predicted

@@ -49,7 +49,11 @@ CONTINUOUS: list[tuple[Expression, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("expression", "law"), CONTINUOUS, ids=lambda value: str(value))
+@pytest.mark.parametrize(
+    ("expression", "law"),
+    CONTINUOUS,
+    ids=lambda value: str(value) if isinstance(value, Expression) else "law",
+)
 def test_continuous_expressions_follow_their_law(expression: Expression, law: Any) -> None:
     assert scipy.stats.kstest(drawn(expression), law.cdf).pvalue > 0.01
 
@@ -75,7 +79,11 @@ DEFINITIONS: list[tuple[Expression, Callable[[np.random.Generator], Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("expression", "definition"), DEFINITIONS, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(
+    ("expression", "definition"),
+    DEFINITIONS,
+    ids=lambda value: str(value) if isinstance(value, Expression) else "definition",
+)
 def test_discrete_expressions_follow_their_definition(
     expression: Expression, definition: Callable[[np.random.Generator], Any]
 ) -> None:
@@ -99,7 +107,7 @@ LATTICES = [
 ]
 
 
-@pytest.mark.parametrize(("expression", "q"), LATTICES, ids=lambda value: str(value))
+@pytest.mark.parametrize(("expression", "q"), LATTICES, ids=str)
 def test_quantised_values_lie_on_the_lattice_exactly(expression: Expression, q: float) -> None:
     values = drawn(expression)
     assert all(value == round(value / q) * q for value in values)
@@ -125,7 +133,7 @@ def test_steps_are_decimal_fractions() -> None:
         (loguniform(-2, 3), math.exp(-2), math.exp(3)),
         (quniform(0, 10, 3), 0, 9),
     ],
-    ids=lambda value: str(value),
+    ids=str,
 )
 def test_the_ends_are_reached_and_not_passed(expression: Expression, first: float, last: float) -> None:
     assert expression.from_unit(0.0) == pytest.approx(first, rel=1e-9)

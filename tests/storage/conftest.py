@@ -12,6 +12,7 @@ import sys
 import urllib.parse
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from hptune.cli import main
+from hptune.records import Existing
+from hptune.remote import claimed_output, prepared_output
 from hptune.storage import Patience, Store, open_store
 from tests.storage.azurite import ACCOUNT, Azurite, running_azurite
 
@@ -185,3 +188,15 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     private = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     key_path.write_bytes(key.private_bytes(serialization.Encoding.PEM, *private))
     return cert_path, key_path
+
+
+@contextmanager
+def output_directory(
+    out: str, *, existing: Existing, cache: Path, say: Callable[[str], None]
+) -> Iterator[Path]:
+    """A directory whose files go to `out`, as a sweep has it."""
+    with (
+        claimed_output(out, cache=cache) as directory,
+        prepared_output(directory, out, existing=existing, say=say),
+    ):
+        yield directory

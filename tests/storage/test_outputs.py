@@ -14,14 +14,13 @@ from typing import Any
 
 import pytest
 
-from hptune.config import parse_config
 from hptune.errors import ConfigurationError, StorageError
 from hptune.outputs import held_files
-from hptune.remote import output_directory
+from hptune.records import Existing
 from hptune.sample import write_sample
 from hptune.storage import Mirror, Patience, fetch, open_store, upload
 from tests.storage.azurite import Azurite, running_azurite
-from tests.storage.conftest import Container, Run, Start, new_container
+from tests.storage.conftest import Container, Run, Start, new_container, output_directory
 
 CONFIG = """
 data: {path: nowhere, format: talkingdata, features: small}
@@ -31,7 +30,6 @@ objective: {primary_metric: neg_log_loss}
 cv: 2
 engine: serial
 """
-SWEEP = parse_config({"data": "x", "estimator": "a.B", "search_space": {"c": [1]}})
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +131,8 @@ def occupied(container: Container) -> Container:
 
 def opened(container: Container, tmp_path: Path, *, overwrite: bool = True) -> Any:
     out = f"{container.uri}/out"
-    return output_directory(SWEEP, out, overwrite=overwrite, cache=tmp_path / "cache", say=lambda line: None)
+    existing: Existing = "replaced" if overwrite else "refused"
+    return output_directory(out, existing=existing, cache=tmp_path / "cache", say=lambda line: None)
 
 
 def test_a_sweep_that_is_there_stays_as_it_is_until_another_one_has_started(
@@ -173,10 +172,10 @@ def test_what_could_not_be_sent_stays_and_is_not_dropped_by_the_next_run(
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", mortal.server.connection_string)
     said: list[str] = []
     out = f"{mortal.uri}/{'stopped' if stopped else 'ended'}"
-    context = {"overwrite": False, "cache": tmp_path / "cache", "say": said.append}
+    context = {"existing": "refused", "cache": tmp_path / "cache", "say": said.append}
     with (
         pytest.raises(KeyboardInterrupt if stopped else StorageError) as caught,
-        output_directory(SWEEP, out, **context) as directory,
+        output_directory(out, **context) as directory,
     ):
         (directory / "results.csv").write_text("a\n1\n")
         mortal.server.kill()
@@ -187,10 +186,10 @@ def test_what_could_not_be_sent_stays_and_is_not_dropped_by_the_next_run(
     assert f"hptune upload {directory} {out}" in told
     assert (directory / "results.csv").read_text() == "a\n1\n"
     mortal.server.start()
-    with pytest.raises(ConfigurationError, match="was not sent"), output_directory(SWEEP, out, **context):
+    with pytest.raises(ConfigurationError, match="was not sent"), output_directory(out, **context):
         pass
     assert (directory / "results.csv").read_text() == "a\n1\n"
-    with output_directory(SWEEP, out, **{**context, "overwrite": True}) as directory:
+    with output_directory(out, **{**context, "existing": "replaced"}) as directory:
         assert not held_files(directory)
 
 
@@ -248,7 +247,7 @@ def test_results_that_the_place_refuses_at_the_end_are_told_kept_and_sent_by_the
     fetch(mortal.store("run"), tmp_path / "fetched")
     for name in ("sweeping_results.txt", "predictions.csv", "model.ubj", "best_params.json"):
         assert (tmp_path / "fetched" / name).read_bytes() == (tmp_path / "local" / name).read_bytes()
-    assert len((tmp_path / "fetched" / "journal.jsonl").read_text().splitlines()) == 5
+    assert len((tmp_path / "fetched" / "journal.jsonl").read_text().splitlines()) == 6
 
 
 def test_a_sweep_that_is_stopped_sends_what_it_has(
@@ -282,7 +281,7 @@ def test_overwriting_a_sweep_replaces_all_of_it(
     after = blobs(container)
     assert "run/model.ubj" in before and "run/model.ubj" not in after
     assert after["run/sweeping_results.txt"].count(b"\n") == 2
-    assert len(after["run/journal.jsonl"].splitlines()) == 3
+    assert len(after["run/journal.jsonl"].splitlines()) == 4
 
 
 def test_a_prefix_that_names_a_blob_is_not_overwritten_by_the_files_below_it(

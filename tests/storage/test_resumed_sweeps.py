@@ -20,12 +20,11 @@ from hptune.interrupts import Stopped
 from hptune.journal import read_journal
 from hptune.outputs import WINNER_FILES
 from hptune.records import Existing, FitTask, Outcome
-from hptune.remote import output_directory
 from hptune.storage import fetch
 from hptune.summary import SweepResult
 from hptune.sweep import Sweep, run
 from tests.builders import Case, classes_table, sweep_of
-from tests.storage.conftest import Container
+from tests.storage.conftest import Container, output_directory
 from tests.test_resume import GRID, Recorded, answer
 
 Session = Callable[..., SweepResult]
