@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import sys
@@ -13,8 +14,11 @@ from typing import Any
 from sklearn.base import is_classifier, is_regressor
 from sklearn.metrics import check_scoring, get_scorer_names
 
+from hptune.adaptive import Adaptive
 from hptune.config import SweepConfig
+from hptune.engine import hadoop_opener
 from hptune.errors import ConfigurationError, InputDataError, did_you_mean
+from hptune.finished import finished_files, read_result
 from hptune.fitters import (
     check_parameter_names,
     stopping_early,
@@ -26,10 +30,13 @@ from hptune.fitters import (
 from hptune.formats import Reading, check_data, format_of
 from hptune.matrix import Dataset
 from hptune.samplers import BY_NAME as SAMPLERS
+from hptune.samplers import RandomSampler, Sampler
 from hptune.space import Params, SearchSpace
 from hptune.splits import folds_of
 from hptune.storage import default_cache
 from hptune.sweep import Sweep
+
+_PROBES = 100  # candidates that stand for those of a sweep that finds its own
 
 __all__ = ["build_sweep", "ranking_scorer"]
 
@@ -56,17 +63,18 @@ def build_sweep(
         The data cannot be learned from.
     """
     estimator = _estimator(config)
-    candidates = _candidates(config, progress or _silent)
-    for names in {tuple(candidate): None for candidate in candidates}:
+    candidates, probes = _candidates(config, progress or _silent)
+    for names in {tuple(candidate): None for candidate in probes}:
         check_parameter_names(estimator, dict.fromkeys((*config.estimator_params, *names)))
     if config.early_stopping is not None:
-        stopping_early(estimator, config.early_stopping, candidates)  # refuses before the data are read
+        stopping_early(estimator, config.early_stopping, probes)  # refuses before the data are read
     if config.data.weight is not None and not takes_weights(estimator):
         what = f"data.weight is set, but the fit of {type(estimator).__name__} takes no sample_weight"
         raise ConfigurationError(what, "take it out, or use an estimator that learns from weights")
     scorer, metrics, shown = _scoring(estimator, config)
     ranks_by = _ranks_by(config, metrics, shown)
     check_data(config.data)
+    adaptive = _adaptive(config, ranks_by or shown, cache or default_cache(), progress or _silent)
     dataset = _dataset(config, estimator, cache or default_cache(), progress or _silent)
     estimator = with_feature_types(estimator, dataset.train.feature_types)
     if is_regressor(estimator) and dataset.train.classes is not None:
@@ -88,6 +96,7 @@ def build_sweep(
         early_stopping=config.early_stopping,
         id_name=config.data.id or format_of(config.data).id_name,
         config=config.to_mapping(),
+        adaptive=adaptive,
         rejects=None if config.data.strict else dataset.rejects,
     )
 
@@ -101,17 +110,61 @@ def _silent(line: str) -> None:
     return None
 
 
-def _candidates(config: SweepConfig, say: Callable[[str], None]) -> list[Params]:
-    """What the sampler draws, as far as it knows it before anything is tried."""
-    limit = config.limits.max_total_trials
-    candidates = SAMPLERS[config.sampling.type](_space(config), config.sampling.seed).ask(
-        limit or sys.maxsize
-    )
-    if not candidates:
+def _candidates(config: SweepConfig, say: Callable[[str], None]) -> tuple[list[Params], list[Params]]:
+    """What is known of the candidates before anything is tried: all of them, or none and some that may come."""
+    space, limit = _space(config), config.limits.max_total_trials or sys.maxsize
+    sampler = SAMPLERS[config.sampling.type]
+    if sampler.adaptive:
+        limit = min(limit, _PROBES)
+        candidates, probes = [], RandomSampler(space).ask(limit)
+    else:
+        candidates = probes = sampler(space, config.sampling.seed).ask(limit)
+    if not probes:
         raise ConfigurationError("the constraints allow no candidate", "loosen them or widen search_space")
-    if limit is not None and len(candidates) < limit:
-        say(f"note: search_space has only {len(candidates)} candidates, not {limit}")
-    return candidates
+    if len(probes) < limit < sys.maxsize:
+        say(f"note: search_space has only {len(probes)} candidates, not {config.limits.max_total_trials}")
+    if config.sampling.type != "grid":
+        for dimension in space.dimensions:
+            say(f"{dimension.name or 'one of the maps'}: {dimension.expression.extent}")
+    return candidates, probes
+
+
+def _adaptive(config: SweepConfig, metric: str, cache: Path, say: Callable[[str], None]) -> Adaptive | None:
+    """How candidates are found while the sweep runs, where the sampler learns from their scores."""
+    if not SAMPLERS[config.sampling.type].adaptive:
+        return None
+    return Adaptive(
+        sampler=functools.partial(_taught_sampler, config, metric, cache, say),
+        limit=config.limits.max_total_trials or sys.maxsize,
+        deterministic=config.deterministic,
+    )
+
+
+def _taught_sampler(config: SweepConfig, metric: str, cache: Path, say: Callable[[str], None]) -> Sampler:
+    """The sampler, which has learned from the sweeps that it is to begin with."""
+    sampling = config.sampling
+    sampler = SAMPLERS[sampling.type](_space(config), sampling.seed)
+    if sampling.warm_start_from:
+        found = [one for out in sampling.warm_start_from for one in _found(out, config, metric, cache, say)]
+        known = sampler.learn(found)
+        say(f"{sampling.type} sampling begins with {known} of the {len(found)} candidates that it was given")
+    return sampler
+
+
+def _found(
+    out: str, config: SweepConfig, metric: str, cache: Path, say: Callable[[str], None]
+) -> list[tuple[Params, float]]:
+    """Candidates and scores of the finished sweep in `out`."""
+    hadoop = hadoop_opener(config.spark)
+    with finished_files(out, cache=cache, say=say, hadoop=hadoop) as directory:
+        result = read_result(directory, out=out, cache=cache, say=say, hadoop=hadoop)
+    if result.shown_metric != metric:
+        raise ConfigurationError(
+            f"sampling_algorithm.warm_start_from: {out} is ranked by {result.shown_metric}, this sweep by {metric}",
+            "name sweeps of the same metric",
+        )
+    means = result.cv_results_[f"mean_test_{result.metric}"]
+    return [(dict(p), float(mean)) for p, mean in zip(result.cv_results_["params"], means, strict=True)]
 
 
 def _space(config: SweepConfig) -> SearchSpace:

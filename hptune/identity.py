@@ -18,11 +18,12 @@ from hptune._sklearn_compat import scorer_content
 from hptune.journal import KEY_DIGITS
 from hptune.matrix import FeatureMatrix
 from hptune.records import EarlyStopping
-from hptune.space import Uncanonical, canonical
+from hptune.space import Uncanonical, canonical, content_text
 
 __all__ = ["Identity", "library_versions", "shown_params"]
 
 _KIND = "fit on a fold"
+_NOT_OF_A_CELL = ("cv", "seed", "metrics", "deterministic", "sampling_algorithm", "search_space")
 _LIBRARIES = {
     "numpy": ("numpy",),
     "scipy": ("scipy",),
@@ -44,7 +45,7 @@ class Identity:
     estimator : estimator
         Unfitted, without the candidates' parameters.
     candidates : sequence of mapping
-        Parameter settings in the table's order.
+        Parameter settings in the table's order. There may come more of them.
     scorer : callable
         A scorer, or scikit-learn's multi-metric scorer.
     metrics : sequence of str
@@ -53,6 +54,8 @@ class Identity:
         How fits are stopped.
     seed : int, optional
         The configuration's, where there is one.
+    sampling : mapping, optional
+        Of a sweep that finds its candidates while it runs, the keys of the configuration that decide which.
     """
 
     train: FeatureMatrix
@@ -63,6 +66,7 @@ class Identity:
     metrics: Sequence[str]
     early_stopping: EarlyStopping | None = None
     seed: int | None = None
+    sampling: Mapping[str, Any] | None = None
 
     @cached_property
     def fields(self) -> dict[str, Any]:
@@ -77,6 +81,7 @@ class Identity:
             "metrics": list(self.metrics),
             "objective": self._scorer.text,
             "early_stopping": early and [early.rounds, early.validation_fraction, early.seed],
+            **(self.sampling or {}),
         }
 
     @property
@@ -100,14 +105,23 @@ class Identity:
         digest.update(self._folds[fold].encode())
         return str(digest.hexdigest()[:KEY_DIGITS])
 
-    @cached_property
+    @property
     def _begun(self) -> list[Any | None]:
         """For each candidate the hash of all that its folds have in common."""
+        hashes = self._hashes
+        for told in self._params[len(hashes) :]:
+            hashes.append(
+                None if told.reason or self._common is None else _continued(self._common, told.text)
+            )
+        return hashes
+
+    @cached_property
+    def _common(self) -> Any | None:
+        """The hash of all that the candidates have in common."""
         if self._estimator.reason or self._scorer.reason:
-            return [None] * len(self.candidates)
-        shared = {name: value for name, value in self.fields.items() if name not in ("cv", "seed", "metrics")}
-        common = hashlib.sha256(json.dumps([_KIND, shared], sort_keys=True).encode())
-        return [None if told.reason else _continued(common, told.text) for told in self._params]
+            return None
+        shared = {name: value for name, value in self.fields.items() if name not in _NOT_OF_A_CELL}
+        return hashlib.sha256(json.dumps([_KIND, shared], sort_keys=True).encode())
 
     @cached_property
     def _folds(self) -> list[str]:
@@ -121,9 +135,21 @@ class Identity:
     def _scorer(self) -> _Told:
         return _told(scorer_content(self.scorer))
 
-    @cached_property
+    @property
     def _params(self) -> list[_Told]:
-        return [_told(params) for params in self.candidates]
+        texts = self._texts
+        texts.extend(
+            _told(params) for params in self.candidates[len(texts) :]
+        )  # some sweeps find more of them
+        return texts
+
+    @cached_property
+    def _texts(self) -> list[_Told]:
+        return []
+
+    @cached_property
+    def _hashes(self) -> list[Any | None]:
+        return []
 
 
 def library_versions() -> dict[str, str]:
@@ -188,10 +214,7 @@ def _told(value: Any) -> _Told:
     try:
         return _Told(canonical(value))
     except Uncanonical as error:
-        if not isinstance(value, Mapping):
-            return _Told(json.dumps(["uncanonical", type(value).__name__]), str(error))
-        texts = {str(name): json.loads(_told(item).text) for name, item in value.items()}
-        return _Told(json.dumps(texts, sort_keys=True, separators=(",", ":")), str(error))
+        return _Told(content_text(value), str(error))
 
 
 def _continued(common: Any, text: str) -> Any:

@@ -1,6 +1,7 @@
 """The journal: one checksummed record a line, on disk before what it tells counts.
 
-The first record is a header, which tells what the sweep is. Outcomes follow as they come. Each later session
+The first record is a header, which tells what the sweep is. Outcomes follow as they come, and candidates where
+they are found while the sweep runs. Each later session
 begins with a "resumed" record, and a session that could say so ends with "finished" or "stopped".
 """
 
@@ -129,6 +130,8 @@ class Session:
     ----------
     first : mapping
         The header, or the record that tells of a resumption.
+    candidates : list of mapping
+        The records of candidates that were found while the sweep ran.
     outcomes : list of bytes
         Verified lines, for `decode_outcome` and `key_of`.
     endings : list of mapping
@@ -136,6 +139,7 @@ class Session:
     """
 
     first: Mapping[str, Any]
+    candidates: list[Mapping[str, Any]] = field(default_factory=list)
     outcomes: list[bytes] = field(default_factory=list)
     endings: list[Mapping[str, Any]] = field(default_factory=list)
 
@@ -158,6 +162,12 @@ class Kept:
     sessions: list[Session]
     end: int
     torn: bool
+
+    @property
+    def grid(self) -> list[str]:
+        """The canonical texts of all candidates: those that were listed, and those that were found meanwhile."""
+        listed = next(session.first["grid"] for session in reversed(self.sessions) if "grid" in session.first)
+        return [*listed, *(record["params"] for session in self.sessions for record in session.candidates)]
 
 
 def read_journal(path: Path) -> Kept:
@@ -269,10 +279,19 @@ def _take(line: bytes, sessions: list[Session], number: int, path: Path) -> None
     begins = record.get("format") == FORMAT if kind == "header" else kind == "resumed"
     if begins and bool(sessions) == (kind == "resumed"):
         sessions.append(Session(record))
+    elif kind == "candidate" and sessions and _is_candidate(record):
+        sessions[-1].candidates.append(record)
     elif kind in ("finished", "stopped") and sessions:
         sessions[-1].endings.append(record)
     else:
         raise _of_another_version(f"{path}:{number}")
+
+
+def _is_candidate(record: Mapping[str, Any]) -> bool:
+    told = record.get("told")
+    return (
+        isinstance(record.get("params"), str) and isinstance(told, list) and all(type(n) is int for n in told)
+    )
 
 
 def _of_another_version(what: str) -> OutputError:

@@ -8,14 +8,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hptune.adaptive import Asked, Exploration, expected_plan
 from hptune.errors import ConfigurationError
 from hptune.identity import Identity, shown_params
 from hptune.journal import Kept, Session, decode_outcome, key_of, read_journal
 from hptune.plan import Plan
 from hptune.records import FitTask, Outcome
 
-__all__ = ["Agenda", "fresh_agenda", "missing_tasks", "resumed_agenda"]
+__all__ = [
+    "Agenda",
+    "exploring_agenda",
+    "fresh_agenda",
+    "missing_tasks",
+    "resumed_agenda",
+    "resumed_exploration",
+]
 
+_CUT_OFF = "the journal's last record was cut off and is dropped"
 _SHOWN = 100  # characters of a value in a message
 
 
@@ -41,6 +50,8 @@ class Agenda:
         The smallest number of a fit.
     notices : tuple of str
         What the user should be told, a sentence each.
+    exploration : Exploration, optional
+        Finds the candidates while the sweep runs; `plan` and `tasks` tell then only how many fits there will be.
     """
 
     plan: Plan
@@ -51,6 +62,7 @@ class Agenda:
     renumbered: tuple[int, ...] | None = None
     first_fit: int = 0
     notices: tuple[str, ...] = ()
+    exploration: Exploration | None = None
 
 
 def fresh_agenda(plan: Plan, identity: Identity) -> Agenda:
@@ -111,8 +123,51 @@ def resumed_agenda(
         notices=tuple(_of_unknown(identity)),
     )
     if kept.torn:
-        agenda = _noted(agenda, "the journal's last record was cut off and is dropped")
+        agenda = _noted(agenda, _CUT_OFF)
     return agenda
+
+
+def exploring_agenda(exploration: Exploration, identity: Identity, limit: int) -> Agenda:
+    """Every fit of candidates that are still to be found, at most `limit` of them."""
+    plan = expected_plan(limit, len(identity.folds))
+    return Agenda(plan, identity, plan.tasks, notices=tuple(_of_unknown(identity)), exploration=exploration)
+
+
+def resumed_exploration(
+    agenda: Agenda, exploration: Exploration, journal: Path, config: Mapping[str, Any], shown: str
+) -> Agenda:
+    """The agenda of `exploring_agenda` for what is left, after `exploration` has gone through the journal.
+
+    Raises
+    ------
+    ConfigurationError
+        The journal is another sweep's, or the sampler draws other candidates than before.
+    OutputError
+        The journal is damaged.
+    """
+    kept = read_journal(journal) if journal.exists() else None
+    if kept is None or not kept.sessions:
+        return _noted(
+            replace(agenda, kept=kept), f"{shown} holds nothing to resume: starting from the beginning"
+        )
+    _refuse_another_sweep(agenda.identity, config, kept.sessions, shown)
+    found = (record for session in kept.sessions for record in session.candidates)
+    asked = [Asked(number, record["params"], tuple(record["told"])) for number, record in enumerate(found)]
+    cells: dict[tuple[int, int], Outcome] = {}
+    for outcome in map(decode_outcome, (line for session in kept.sessions for line in session.outcomes)):
+        cells.setdefault((outcome.candidate, outcome.fold), outcome)
+    first_fit = 1 + max((outcome.fit_id for outcome in cells.values()), default=-1)
+    exploration.replay(asked, cells.values(), first_fit)
+    plan = expected_plan(max(agenda.plan.n_candidates, len(asked)), agenda.plan.n_folds)
+    resumed = replace(
+        agenda,
+        plan=plan,
+        tasks=missing_tasks(plan, cells),
+        reused=tuple(cells.values()),
+        kept=kept,
+        first_fit=first_fit,
+    )
+    return _noted(resumed, _CUT_OFF) if kept.torn else resumed
 
 
 def missing_tasks(plan: Plan, done: Collection[tuple[int, int]]) -> tuple[FitTask, ...]:
@@ -170,7 +225,8 @@ def _refuse_another_sweep(
     identity: Identity, config: Mapping[str, Any], sessions: Sequence[Session], shown: str
 ) -> None:
     was = sessions[0].first["identity"]
-    for name, value in identity.fields.items():
+    for name in {**identity.fields, **was}:
+        value = identity.fields.get(name)
         if value == was.get(name):
             continue
         now, then = config.get(name, _NOTHING), _config_of(sessions).get(name, _NOTHING)

@@ -119,8 +119,7 @@ def read_status(path: Path) -> SweepStatus:
     state, detail = _state(kept.sessions[-1], holder)
     header = kept.sessions[0].first
     about = kept.sessions[-1].first
-    grid = next(session.first["grid"] for session in reversed(kept.sessions) if "grid" in session.first)
-    folds = len(header["identity"]["cv"])
+    grid, folds = kept.grid, len(header["identity"]["cv"])
     cells = collect_cells(_outcomes(kept.sessions), len(grid), folds, partial=True)
     outcomes = [outcome for row in cells for outcome in row if outcome is not None]
     table = None
@@ -136,7 +135,7 @@ def read_status(path: Path) -> SweepStatus:
         written=journal.stat().st_mtime,
         sessions=len(kept.sessions),
         done=len(outcomes),
-        total=len(grid) * folds,
+        total=max(len(grid), about.get("expected", 0)) * folds,
         seconds=sum(outcome.work_time for outcome in outcomes),
         causes=_causes(outcomes),
         table=table,

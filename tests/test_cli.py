@@ -239,7 +239,13 @@ BAD = {
     "empty directory": (["data.path=."], 3, "gender_age_train"),
     "later key": (["early_termination={type: bandit}"], 2, "'early_termination' is not supported yet"),
     "unknown sampler": (["sampling_algorithm=randm"], 2, "did you mean 'random'?"),
-    "later sampler": (["sampling_algorithm=bayesian"], 2, "'bayesian' is not supported yet"),
+    "warm start of a grid": (["sampling_algorithm.warm_start_from=[a]"], 2, "teaches nothing to grid"),
+    "warm start from nowhere": (
+        ["sampling_algorithm={type: bayesian, warm_start_from: nowhere}", "limits.max_total_trials=2"],
+        2,
+        "nowhere holds no finished sweep",
+    ),
+    "warm start of no list": (["sampling_algorithm={warm_start_from: 3}"], 2, "list of output directories"),
     "random without an end": (["sampling_algorithm=random"], 2, "'limits.max_total_trials' is missing"),
     "limit of nothing": (["limits.max_total_trials=0"], 2, "must be a whole number from 1 but is 0"),
     "seed of a sampler": (

@@ -101,6 +101,18 @@ def test_flags_and_settings_make_a_sampled_sweep_without_a_file(sweep: Callable[
     assert found["table"]["param_alpha"].between(0.01, 100).all() and len(found["table"]) == 4
 
 
+def test_the_range_of_each_parameter_is_told(
+    sweep: Callable[..., Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    space = {"n_estimators": [2, 3], "learning_rate": "loguniform(-3, -1)", "reg_lambda": "normal(2, 0.1)"}
+    file = file_of(tmp_path, space, sampling_algorithm="random", limits={"max_total_trials": 2})
+    assert main(["sweep", "--config", file, "--out", "out", "--cache", "cache"]) == 0
+    told = capsys.readouterr().err
+    assert "hptune: learning_rate: 0.0497871 to 0.367879, evenly in logarithms\n" in told
+    assert "hptune: n_estimators: 2, 3\n" in told
+    assert "hptune: reg_lambda: 95 % lie between 1.804 and 2.196\n" in told
+
+
 def test_a_grid_may_be_cut_and_a_small_space_is_told_of(
     sweep: Callable[..., Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,7 +25,7 @@ from hptune.errors import ConfigurationError, did_you_mean
 
 __all__ = ["parse_config"]
 
-_NOT_YET = ("deterministic", "early_termination", "tracking", "trial")
+_NOT_YET = ("early_termination", "tracking", "trial")
 _PLAIN: Mapping[str, tuple[type, ...]] = {
     "name": (str,),
     "constraints": (list, tuple),
@@ -33,6 +33,7 @@ _PLAIN: Mapping[str, tuple[type, ...]] = {
     "cv": (int, dict),
     "refit": (bool, str),
     "seed": (int,),
+    "deterministic": (bool,),
     "engine": (str,),
     "spark": (dict,),
     "out": (str,),

@@ -33,14 +33,16 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """The `sampling_algorithm` key: the sampler's name, and the seed that it draws with."""
+    """The `sampling_algorithm` key: the sampler's name, the seed that it draws with, and what it learns from."""
 
     type: str = "grid"
     seed: int = 0
+    warm_start_from: tuple[str, ...] = ()
 
     def to_mapping(self) -> dict[str, Any]:
         """The key's content."""
-        return dataclasses.asdict(self)
+        learned = {"warm_start_from": list(self.warm_start_from)} if self.warm_start_from else {}
+        return {"type": self.type, "seed": self.seed, **learned}
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class SweepConfig:
     estimator_params: Mapping[str, Any] = field(default_factory=dict)
     constraints: tuple[str, ...] = ()
     sampling: SamplingConfig = SamplingConfig()
+    deterministic: bool = False
     limits: LimitsConfig = LimitsConfig()
     name: str = "sweep"
     primary_metric: str | None = None
@@ -76,6 +79,7 @@ class SweepConfig:
             "search_space": self.search_space.written(),
             "constraints": list(self.constraints),
             "sampling_algorithm": self.sampling.to_mapping(),
+            "deterministic": self.deterministic,
             "objective": {"primary_metric": self.primary_metric, "goal": "maximize"},
             "limits": self.limits.to_mapping(),
             "metrics": list(self.metrics),

@@ -35,7 +35,7 @@ _DATA_CHOICES = {
 _ESTIMATOR_KEYS = ("class", "params")
 _EARLY_STOPPING_KEYS = ("rounds", "validation_fraction")
 _OBJECTIVE_KEYS = ("primary_metric", "goal")
-_SAMPLING_KEYS = ("type", "seed", "rule")
+_SAMPLING_KEYS = ("type", "seed", "rule", "warm_start_from")
 _MOST_CANDIDATES = 1_000_000
 _HOW_TO_GIVE = {
     "data": "give --data PATH or set it in the sweep file",
@@ -124,15 +124,28 @@ def sampling_section(value: Any, space: SearchSpace, limits: LimitsConfig, seed:
     if not isinstance(kind, str) or kind not in SAMPLERS:
         mend = did_you_mean(str(kind), SAMPLERS, f"the algorithms are {', '.join(SAMPLERS)}")
         raise ConfigurationError(f"unknown sampling_algorithm {kind!r}", mend)
-    if SAMPLERS[kind].adaptive:
-        raise ConfigurationError(f"sampling_algorithm {kind!r} is not supported yet", "use random or sobol")
     own_seed = given.get("seed")
     if own_seed is not None and (not isinstance(own_seed, int) or isinstance(own_seed, bool) or own_seed < 0):
         raise ConfigurationError(
             f"sampling_algorithm.seed must be a whole number from 0 but is {own_seed!r}", "correct it"
         )
     _check_count(kind, space, limits)
-    return SamplingConfig(kind, seed if own_seed is None else own_seed)
+    learned = _warm_start(kind, given.get("warm_start_from"))
+    return SamplingConfig(kind, seed if own_seed is None else own_seed, learned)
+
+
+def _warm_start(kind: str, value: Any) -> tuple[str, ...]:
+    given = [value] if isinstance(value, (str, Path)) else value or []
+    if not isinstance(given, (list, tuple)) or not all(isinstance(out, (str, Path)) for out in given):
+        raise ConfigurationError(
+            "sampling_algorithm.warm_start_from must be a list of output directories",
+            "write warm_start_from: [runs/earlier]",
+        )
+    if given and not SAMPLERS[kind].adaptive:
+        raise ConfigurationError(
+            f"sampling_algorithm.warm_start_from teaches nothing to {kind}", "use bayesian, or take it out"
+        )
+    return tuple(map(str, given))
 
 
 def _check_count(kind: str, space: SearchSpace, limits: LimitsConfig) -> None:

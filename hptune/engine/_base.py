@@ -19,6 +19,7 @@ from hptune.records import ERROR_BYTES, FitTask, Outcome, Status, clipped
 __all__ = [
     "CRASHED",
     "Engine",
+    "Feed",
     "FitLimits",
     "Host",
     "Work",
@@ -36,6 +37,7 @@ _EXCEPTION_BYTES = 16 << 10  # of a pickled exception; a class from a notebook t
 _ERROR_BYTES_BESIDE_EXCEPTION = 1024  # with the pickled exception an outcome stays within 4 KiB
 
 Work: TypeAlias = Callable[[FitTask], list[Outcome]]
+Feed: TypeAlias = Callable[[int], Sequence[FitTask]]
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,14 @@ class Engine(Protocol):
 
         Every cell of every task gets exactly one outcome, whatever happens to the process that works on it.
         Closing the generator stops the tasks that have not ended.
+        """
+
+    def run_fed(self, feed: Feed, work: Work, description: str) -> Generator[list[Outcome], None, None]:
+        """Outcomes of `work` on tasks that are not known beforehand.
+
+        Whenever there is room, `feed` is asked for that many tasks, after everything that ended before has been
+        yielded and taken in. It may give fewer. The run ends when nothing runs and `feed` gives nothing. The rest
+        is as in `run`.
         """
 
     def hosts(self) -> list[Host]:

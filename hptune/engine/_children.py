@@ -27,12 +27,12 @@ from typing import Any
 
 import cloudpickle
 
-from hptune.engine._base import failed
+from hptune.engine._base import Feed, failed
 from hptune.engine._child import BEGUN
 from hptune.engine._payload import Payload
 from hptune.records import FitTask, Outcome, Status
 
-__all__ = ["TRIES", "Pool", "fits_in"]
+__all__ = ["TRIES", "Pool", "fits_fed", "fits_in"]
 
 TRIES = 3  # of a fit that ends its process, before it is tried once more when nothing else runs
 _PROGRAM = "import sys; sys.path[:] = {path}; from hptune.engine._child import main; main{arguments}"
@@ -179,9 +179,9 @@ class Pool:
         return bool(self._busy)
 
     @property
-    def full(self) -> bool:
-        """Whether every child has a task."""
-        return len(self._busy) >= self._slots
+    def free(self) -> int:
+        """How many children could begin a task."""
+        return self._slots - len(self._busy)
 
     def begin(self, payload: Payload, task: FitTask) -> None:
         """Give a task to a child that has none."""
@@ -218,7 +218,13 @@ class Pool:
 def fits_in(
     pool: Pool, payload: Payload, tasks: Sequence[FitTask], tried: int = 0
 ) -> Iterator[list[Outcome]]:
-    """One outcome for every cell of every task, each task's as they come.
+    """One outcome for every cell of every task, each task's as they come: `fits_fed` with tasks known beforehand."""
+    left = deque(tasks)
+    return fits_fed(pool, payload, lambda free: [left.popleft() for _ in range(min(free, len(left)))], tried)
+
+
+def fits_fed(pool: Pool, payload: Payload, feed: Feed, tried: int = 0) -> Iterator[list[Outcome]]:
+    """One outcome for every cell of every task that `feed` gives, each task's as they come.
 
     What ends its process is tried again, the last time when nothing else runs: there is most memory then. A
     shared fit that takes too long is given up for its longest rung only.
@@ -228,23 +234,27 @@ def fits_in(
     tried : int, default 0
         How often each task ended another process before.
     """
-    waiting, suspects = deque(tasks), deque[FitTask]()
-    deaths = Counter({task.id: tried for task in tasks})
-    while waiting or suspects or pool.busy:
+    waiting, suspects = deque[FitTask](), deque[FitTask]()
+    deaths = Counter[int]()
+    while True:
+        waiting.extend(feed(max(0, pool.free - len(waiting))))
         if not waiting and not pool.busy:
+            if not suspects:
+                return
             waiting.append(suspects.popleft())
-        while waiting and not pool.full:
+        while waiting and pool.free:
             pool.begin(payload, waiting.popleft())
         for ending in pool.endings():
             task, outcomes = ending.task, ending.outcomes
-            if ending.status == "crashed" and deaths[task.id] < TRIES:
+            died = tried + deaths[task.id]
+            if ending.status == "crashed" and died < TRIES:
                 deaths[task.id] += 1
-                (waiting if deaths[task.id] < TRIES else suspects).append(task)
+                (waiting if died + 1 < TRIES else suspects).append(task)
                 continue
             if ending.status == "timeout":
                 shorter, outcomes = _without_longest(task, outcomes)
                 waiting.extend(shorter)
-            yield [replace(outcome, attempts=deaths[task.id] + 1) for outcome in outcomes]
+            yield [replace(outcome, attempts=died + 1) for outcome in outcomes]
 
 
 def _without_longest(task: FitTask, outcomes: Sequence[Outcome]) -> tuple[list[FitTask], Sequence[Outcome]]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Generator, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from joblib import effective_n_jobs
 
-from hptune.engine._base import Host, Work, this_host
-from hptune.engine._children import Pool, fits_in
-from hptune.engine._payload import lay_down
+from hptune.engine._base import Feed, Host, Work, this_host
+from hptune.engine._children import Pool, fits_fed, fits_in
+from hptune.engine._payload import Payload, lay_down
 from hptune.records import FitTask, Outcome
 
 __all__ = ["ProcessesEngine"]
@@ -62,6 +62,16 @@ class ProcessesEngine:
         self, tasks: Sequence[FitTask], work: Work, description: str
     ) -> Generator[list[Outcome], None, None]:
         """Each task's outcomes as they come; closing the iterator aborts the tasks that have not ended."""
+        with self._pool(work) as (pool, payload):
+            yield from fits_in(pool, payload, tasks)
+
+    def run_fed(self, feed: Feed, work: Work, description: str) -> Generator[list[Outcome], None, None]:
+        """Outcomes as they come, of tasks that `feed` gives while others run."""
+        with self._pool(work) as (pool, payload):
+            yield from fits_fed(pool, payload, feed)
+
+    @contextmanager
+    def _pool(self, work: Work) -> Iterator[tuple[Pool, Payload]]:
         pool = Pool(self.slots, self.trial_timeout, _ENVIRONMENT)
         with tempfile.TemporaryDirectory(prefix="hptune-") as directory, closing(pool):
-            yield from fits_in(pool, lay_down(work, Path(directory)), tasks)
+            yield pool, lay_down(work, Path(directory))

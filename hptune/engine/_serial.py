@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Sequence
 
-from hptune.engine._base import Host, Work, guarded, this_host
+from hptune.engine._base import Feed, Host, Work, guarded, this_host
 from hptune.records import FitTask, Outcome
 
 __all__ = ["SerialEngine"]
@@ -34,3 +34,8 @@ class SerialEngine:
         """Each task's outcomes, in the order of the tasks."""
         for task in tasks:
             yield guarded(work, task)
+
+    def run_fed(self, feed: Feed, work: Work, description: str) -> Generator[list[Outcome], None, None]:
+        """Outcomes of one task after the other, as `feed` gives them."""
+        while tasks := feed(1):
+            yield from self.run(tasks, work, description)

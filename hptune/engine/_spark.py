@@ -8,7 +8,7 @@ import tempfile
 import uuid
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from pyspark import RDD, InheritableThread
 from pyspark.sql import SparkSession
 
-from hptune.engine._base import CRASHED, Host, Work, failed, original_exception
+from hptune.engine._base import CRASHED, Feed, Host, Work, failed, original_exception
 from hptune.engine._bounded import bounded
 from hptune.engine._cores import cores_of, with_cores
 from hptune.engine._ending import has_ended, session_ended, unless_ended
@@ -112,11 +112,21 @@ class SparkEngine:
         ClusterError
             The session ended meanwhile.
         """
+        with self._running(work, description, len(tasks)) as run:
+            yield from run.outcomes(tasks)
+
+    def run_fed(self, feed: Feed, work: Work, description: str) -> Generator[list[Outcome], None, None]:
+        """Outcomes as they arrive, of tasks that `feed` gives while others run; each is a Spark job."""
+        with self._running(work, description, self.slots) as run:
+            yield from run.fed(feed)
+
+    @contextmanager
+    def _running(self, work: Work, description: str, n_tasks: int) -> Iterator[_Run]:
         with tempfile.TemporaryDirectory(prefix="hptune-", ignore_cleanup_errors=True) as directory:
-            run = _Run(self, description, self.threads(len(tasks)), Path(directory))
+            run = _Run(self, description, self.threads(n_tasks), Path(directory))
             try:
                 run.share(with_same_versions(work))
-                yield from run.outcomes(tasks)
+                yield run
             except Exception as error:
                 if has_ended(self._sc):
                     raise session_ended() from error
@@ -168,6 +178,30 @@ class _Run:
             still = [task.id for task in fine if task.id in missing]
             self.suspects.update(still[: self.engine.slots])
         yield from self._rescued(missing)
+
+    def fed(self, feed: Feed) -> Iterator[list[Outcome]]:
+        """One outcome for every cell of every task that `feed` gives."""
+        missing: dict[int, FitTask] = {}
+        running = 0
+        while True:
+            for task in feed(self.engine.slots - running):
+                missing[task.id] = task
+                self._submit([(task,)])
+                running += 1
+            if running:
+                outcomes, done = self._arrived()
+                running -= len(done)
+                for job in done:
+                    self._note(job)
+                for outcome in outcomes:
+                    missing.pop(outcome.fit_id, None)
+                if outcomes:
+                    yield outcomes
+            elif missing:
+                yield from self._rescued(missing)
+                missing = {}
+            else:
+                return
 
     def close(self) -> None:
         """Stop what still runs and take back what was shared."""

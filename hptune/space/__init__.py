@@ -1,7 +1,7 @@
 """Search spaces: expressions, what may be drawn together, and when two parameter values are the same."""
 
 from hptune.space._base import Expression
-from hptune.space._canonical import Uncanonical, canonical
+from hptune.space._canonical import Uncanonical, canonical, content_text
 from hptune.space._expressions import (
     choice,
     float_,
@@ -35,6 +35,7 @@ __all__ = [
     "Uncanonical",
     "canonical",
     "choice",
+    "content_text",
     "float_",
     "grid_candidates",
     "int_",

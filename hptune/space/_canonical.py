@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Uncanonical", "canonical", "same_value"]
+__all__ = ["Uncanonical", "canonical", "content_text", "same_value"]
 
 
 class Uncanonical(TypeError):
@@ -34,6 +34,23 @@ def canonical(value: Any) -> str:
     '{"a":["list",["float","0.5"],["NoneType","None"]],"b":["int","1"]}'
     """
     return json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"))
+
+
+def content_text(value: Any) -> str:
+    """The canonical form of `value`; where there is none, a text that tells what differs by its type only.
+
+    Examples
+    --------
+    >>> content_text({"alpha": 0.5, "link": lambda x: x})
+    '{"alpha":["float","0.5"],"link":["uncanonical","function"]}'
+    """
+    try:
+        return canonical(value)
+    except Uncanonical:
+        if not isinstance(value, Mapping):
+            return json.dumps(["uncanonical", type(value).__name__], separators=(",", ":"))
+        texts = {str(name): json.loads(content_text(item)) for name, item in value.items()}
+        return json.dumps(texts, sort_keys=True, separators=(",", ":"))
 
 
 def same_value(left: Any, right: Any) -> bool:

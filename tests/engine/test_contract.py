@@ -167,6 +167,51 @@ def test_closing_the_iterator_stops_the_tasks_that_have_not_ended(engine: Engine
     assert 1 <= ran < 300
 
 
+class Feeder:
+    """Gives tasks when it is asked, and keeps what it knows of the outcomes then."""
+
+    def __init__(self, count: int, *, batch: int | None = None) -> None:
+        self.left = tasks(count)
+        self.batch = batch
+        self.given = 0
+        self.seen: list[Outcome] = []
+
+    def __call__(self, free: int) -> list[FitTask]:
+        if self.batch is not None:
+            if len(self.seen) < self.given:
+                return []
+            free = self.batch
+        now, self.left = self.left[:free], self.left[free:]
+        self.given += len(now)
+        return now
+
+
+@pytest.mark.parametrize("batch", [None, 3])
+def test_tasks_may_be_given_while_others_run(engine: Engine, batch: int | None) -> None:
+    feeder = Feeder(8, batch=batch)
+    for arrived in engine.run_fed(feeder, scored, "test"):
+        if batch is None:
+            assert feeder.given - len(feeder.seen) <= engine.slots
+        feeder.seen += arrived
+    assert sorted(outcome.candidate for outcome in feeder.seen) == list(range(8))
+
+
+def test_what_kills_its_worker_does_not_stop_the_feed(engine: Engine) -> None:
+    feeder = Feeder(5, batch=2)
+    for arrived in engine.run_fed(feeder, functools.partial(killing, driver=os.getpid()), "test"):
+        feeder.seen += arrived
+    status = {outcome.candidate: outcome.status == "ok" for outcome in feeder.seen}
+    assert status == {number: number != 1 or engine.name == "serial" for number in range(5)}
+
+
+def test_closing_a_fed_iterator_ends_it(engine: Engine, tmp_path: Path) -> None:
+    feeder = Feeder(50)
+    with closing(engine.run_fed(feeder, functools.partial(noted, directory=str(tmp_path)), "test")) as stream:
+        next(stream)
+    assert feeder.given <= 2 * engine.slots
+    assert len(list(tmp_path.iterdir())) <= feeder.given
+
+
 def test_a_fit_has_at_least_one_thread_and_no_more_than_the_cores(engine: Engine) -> None:
     cores = max(os.cpu_count() or 1, 2)
     for count in (0, 1, 2, 100):

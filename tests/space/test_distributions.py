@@ -107,7 +107,7 @@ LATTICES = [
 ]
 
 
-@pytest.mark.parametrize(("expression", "q"), LATTICES, ids=lambda value: str(value))
+@pytest.mark.parametrize(("expression", "q"), LATTICES, ids=str)
 def test_quantised_values_lie_on_the_lattice_exactly(expression: Expression, q: float) -> None:
     values = drawn(expression)
     assert all(value == round(value / q) * q for value in values)
@@ -133,7 +133,7 @@ def test_steps_are_decimal_fractions() -> None:
         (loguniform(-2, 3), math.exp(-2), math.exp(3)),
         (quniform(0, 10, 3), 0, 9),
     ],
-    ids=lambda value: str(value),
+    ids=str,
 )
 def test_the_ends_are_reached_and_not_passed(expression: Expression, first: float, last: float) -> None:
     assert expression.from_unit(0.0) == pytest.approx(first, rel=1e-9)

@@ -7,13 +7,14 @@ import itertools
 import logging
 import time
 import uuid
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from hptune._sklearn_compat import routed_params
+from hptune.adaptive import Exploration
 from hptune.engine import Engine
 from hptune.errors import AllTrialsFailedError
 from hptune.fitters import (
@@ -22,16 +23,12 @@ from hptune.fitters import (
     fit_alone,
     model_bytes,
     nothing_kept,
-    stopping_early,
     warn_of_capped_threads,
 )
-from hptune.identity import Identity
 from hptune.interrupts import undisturbed
 from hptune.journal import Journal
-from hptune.matrix import FeatureMatrix
 from hptune.observers import Observer
 from hptune.outputs import (
-    JOURNAL,
     Winner,
     clear_winner,
     logged,
@@ -42,77 +39,17 @@ from hptune.outputs import (
     write_sweep,
     write_winner,
 )
-from hptune.plan import make_plan
-from hptune.records import EarlyStopping, Outcome, Reject
+from hptune.plan import Plan
+from hptune.records import FitTask, Outcome
 from hptune.results import best_index, best_rounds, collect_cells, commonest_cause, cv_table, ranked_table
-from hptune.resume import Agenda, fresh_agenda, resumed_agenda
+from hptune.resume import Agenda
 from hptune.sessions import open_session
 from hptune.summary import SweepResult, savings
+from hptune.sweep._sweep import Sweep, agenda, fit_params_of, prepared_estimator
 
-__all__ = ["Sweep", "agenda", "carry_out", "evaluation", "run"]
+__all__ = ["carry_out", "evaluation", "run"]
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """Everything that makes a sweep what it is, checked and ready to run.
-
-    Parameters
-    ----------
-    name : str
-        Shown in Spark's UI.
-    train : FeatureMatrix
-        Rows to learn from, with labels.
-    estimator : estimator
-        Unfitted.
-    candidates : sequence of mapping
-        Parameter settings in the table's order.
-    folds : sequence of (train_rows, test_rows)
-        Row numbers of each fold.
-    scorer : callable
-        A scorer, or scikit-learn's multi-metric scorer when there are several `metrics`.
-    metrics : sequence of str
-        Names in the table; ``("score",)`` for a single metric. The first one is the objective.
-    ranks_by : str, optional
-        The one of `metrics` that ranks and picks the winner; the first where it is not given.
-    shown_metric : str
-        What people call the metric that ranks.
-    test : FeatureMatrix, optional
-        Rows to predict with the refitted winner.
-    refit : bool, default True
-        Fit the winner on all training rows.
-    early_stopping : EarlyStopping, optional
-        Stop each fit by validation rows that are taken from its training rows. The winner is refitted with the
-        rounded mean of its folds' best iterations.
-    id_name : str, default "id"
-        Header of the row ids in the predictions.
-    config : mapping
-        The resolved configuration, as it is written to ``sweep.yaml``.
-    rejects : sequence of Reject, optional
-        The rows that were left out of the data; None where bad rows are errors.
-    """
-
-    name: str
-    train: FeatureMatrix
-    estimator: Any
-    candidates: Sequence[Mapping[str, Any]]
-    folds: Sequence[tuple[Any, Any]]
-    scorer: Any
-    metrics: Sequence[str] = ("score",)
-    ranks_by: str | None = None
-    shown_metric: str = "score"
-    test: FeatureMatrix | None = None
-    refit: bool = True
-    early_stopping: EarlyStopping | None = None
-    id_name: str = "id"
-    config: Mapping[str, Any] = field(default_factory=dict)
-    rejects: Sequence[Reject] | None = None
-
-    @property
-    def ranking_metric(self) -> str:
-        """The metric that ranks and picks the winner."""
-        return self.ranks_by or self.metrics[0]
 
 
 def run(
@@ -170,32 +107,6 @@ def run(
     return carry_out(sweep, todo, engine, out=out, observers=observers)
 
 
-def agenda(
-    sweep: Sweep, out: Path | None = None, *, resume: bool = False, extend: bool = False, shown: str = ""
-) -> Agenda:
-    """What is left to do of a sweep; nothing is written, and no engine is needed.
-
-    `shown` is what the user calls `out`, if that is not its path; the rest is as in `run`.
-    """
-    plan = make_plan(_estimator(sweep), sweep.candidates, len(sweep.folds), _fit_params(sweep.train))
-    identity = Identity(
-        train=sweep.train,
-        folds=sweep.folds,
-        estimator=sweep.estimator,
-        candidates=sweep.candidates,
-        scorer=sweep.scorer,
-        metrics=sweep.metrics,
-        early_stopping=sweep.early_stopping,
-        seed=sweep.config.get("seed"),
-    )
-    if out is None:
-        return Agenda(plan, identity, plan.tasks)
-    if not resume:
-        return fresh_agenda(plan, identity)
-    config = plain_json(sweep.config)
-    return resumed_agenda(plan, identity, out / JOURNAL, config, shown or str(out), extend=extend)
-
-
 def carry_out(
     sweep: Sweep,
     agenda: Agenda,
@@ -213,7 +124,8 @@ def carry_out(
             if out is not None:
                 _write_partial(sweep, agenda, out, outcomes)
             raise
-        cells = collect_cells(outcomes, agenda.plan.n_candidates, agenda.plan.n_folds)
+        sweep, plan = _with_found(sweep, agenda)
+        cells = collect_cells(outcomes, plan.n_candidates, plan.n_folds)
         results = cv_table(sweep.candidates, cells, sweep.metrics)
         table = ranked_table(results, cells, sweep.ranking_metric)
         if out is not None:
@@ -241,10 +153,17 @@ def carry_out(
         best_params=winner.params,
         best_score=winner.mean_test_score,
         open_model=functools.partial(_itself, model),
-        savings=savings(agenda.plan, cells, reused=len(agenda.reused)),
+        savings=savings(plan, cells, reused=len(agenda.reused)),
         out=out,
         load_model=load,
     )
+
+
+def _with_found(sweep: Sweep, agenda: Agenda) -> tuple[Sweep, Plan]:
+    """The sweep with the candidates that were found while it ran, and the plan of what was fitted."""
+    if agenda.exploration is None:
+        return sweep, agenda.plan
+    return replace(sweep, candidates=agenda.exploration.candidates), agenda.exploration.plan
 
 
 def _fit(
@@ -261,12 +180,14 @@ def _fit(
         observer.on_start(agenda.plan)
         observer.on_resume(agenda.reused)
     try:
-        with nothing_kept(), closing(_stream(sweep, agenda, engine)) as stream:
+        with nothing_kept(), closing(_stream(sweep, agenda, engine, journal)) as stream:
             for arrived in stream:
                 with undisturbed():
                     if journal is not None:
                         journal.append((key(each.candidate, each.fold), each) for each in arrived)
                     outcomes.extend(arrived)
+                    if agenda.exploration is not None:
+                        agenda.exploration.see(arrived)
                 for outcome, observer in itertools.product(arrived, observers):
                     observer.on_outcome(outcome)
     finally:
@@ -274,7 +195,9 @@ def _fit(
             observer.on_finish()
 
 
-def _stream(sweep: Sweep, agenda: Agenda, engine: Engine) -> Generator[list[Outcome], None, None]:
+def _stream(
+    sweep: Sweep, agenda: Agenda, engine: Engine, journal: Journal | None
+) -> Generator[list[Outcome], None, None]:
     if not agenda.tasks:
         return
     threads = engine.threads(len(agenda.tasks))
@@ -284,15 +207,30 @@ def _stream(sweep: Sweep, agenda: Agenda, engine: Engine) -> Generator[list[Outc
         f"hptune sweep {sweep.name}: {agenda.plan.n_candidates} candidates x {agenda.plan.n_folds} folds"
         f" in {len(agenda.tasks)} fits"
     )
-    with closing(engine.run(agenda.tasks, work, description)) as stream:
-        yield from stream
+    if agenda.exploration is None:
+        stream = engine.run(agenda.tasks, work, description)
+    else:
+        agenda.exploration.begin(engine.slots)
+        feed = functools.partial(_noted_tasks, agenda.exploration, journal)
+        stream = engine.run_fed(feed, work, description)
+    with closing(stream) as outcomes:
+        yield from outcomes
+
+
+def _noted_tasks(exploration: Exploration, journal: Journal | None, free: int) -> list[FitTask]:
+    """At most `free` fits to begin, once the journal knows their candidates."""
+    tasks = exploration.feed(free)
+    for asked in exploration.questions():
+        if journal is not None:
+            journal.record({"record": "candidate", **asdict(asked)})
+    return tasks
 
 
 def evaluation(sweep: Sweep, threads: int) -> Evaluation:
     """What all fits of the sweep have in common, each with so many native threads."""
-    fit_params, score_params = routed_params(sweep.estimator, sweep.scorer, _fit_params(sweep.train))
+    fit_params, score_params = routed_params(sweep.estimator, sweep.scorer, fit_params_of(sweep.train))
     return Evaluation(
-        estimator=_estimator(sweep),
+        estimator=prepared_estimator(sweep),
         X=sweep.train.X,
         y=sweep.train.y,
         folds=sweep.folds,
@@ -307,16 +245,6 @@ def evaluation(sweep: Sweep, threads: int) -> Evaluation:
     )
 
 
-def _estimator(sweep: Sweep) -> Any:
-    if sweep.early_stopping is None:
-        return sweep.estimator
-    return stopping_early(sweep.estimator, sweep.early_stopping, sweep.candidates)
-
-
-def _fit_params(train: FeatureMatrix) -> dict[str, Any]:
-    return {} if train.weights is None else {"sample_weight": train.weights}
-
-
 @contextmanager
 def _journal(sweep: Sweep, agenda: Agenda, out: Path | None) -> Iterator[Journal | None]:
     if out is None:
@@ -328,6 +256,7 @@ def _journal(sweep: Sweep, agenda: Agenda, out: Path | None) -> Iterator[Journal
         "ranking_metric": sweep.ranking_metric,
         "shown_metric": sweep.shown_metric,
         "config": plain_json(sweep.config),
+        "expected": agenda.plan.n_candidates,
     }
     for notice in agenda.notices:
         _log.info("%s", notice)
@@ -340,7 +269,7 @@ def _journal(sweep: Sweep, agenda: Agenda, out: Path | None) -> Iterator[Journal
 
 def _write_partial(sweep: Sweep, agenda: Agenda, out: Path, outcomes: Iterable[Outcome]) -> None:
     """The table so far. It is written beside another error, or again in the end: its own errors are only logged."""
-    plan = agenda.plan
+    sweep, plan = _with_found(sweep, agenda)
     cells = collect_cells(outcomes, plan.n_candidates, plan.n_folds, partial=True)
     results = cv_table(sweep.candidates, cells, sweep.metrics)
     table = ranked_table(results, cells, sweep.ranking_metric)
@@ -356,7 +285,7 @@ def _refit(sweep: Sweep, winner: Winner) -> Any:
     start = time.perf_counter()
     train = sweep.train
     params = {**winner.params, **winner.refit_params}
-    model = fit_alone(sweep.estimator, params, train.X, train.y, _fit_params(train))
+    model = fit_alone(sweep.estimator, params, train.X, train.y, fit_params_of(train))
     _log.info("refitted the best candidate in %.1f s", time.perf_counter() - start)
     return model
 
