@@ -17,6 +17,7 @@ from hptune.fitters._base import Evaluation, Fitter, apply_params, thread_caps
 from hptune.fitters._forest import ForestFitter
 from hptune.fitters._gradient_boosting import GradientBoostingFitter
 from hptune.fitters._hist_gradient_boosting import HistGradientBoostingFitter, same_on_any_threads
+from hptune.fitters._lockstep import in_lockstep
 from hptune.fitters._pipeline import PipelineFitter
 from hptune.fitters._sklearn import SklearnFitter
 from hptune.fitters._xgboost import XGBoostFitter
@@ -64,10 +65,11 @@ def evaluate(data: Evaluation, task: FitTask) -> list[Outcome]:
     host, pid = socket.gethostname(), os.getpid()
     libraries = _native_libraries(len(sys.modules))
     with libraries.limit(limits=1), sklearn.config_context(**data.config):
-        return [
-            replace(outcome, host=host, pid=pid, fit_id=task.id)
-            for outcome in fitter_for(data.estimator).fit_and_score(task, data)
-        ]
+        fitter = fitter_for(data.estimator)
+        outcomes = (
+            in_lockstep(fitter, task, data, libraries) if task.folds else fitter.fit_and_score(task, data)
+        )
+        return [replace(outcome, host=host, pid=pid, fit_id=task.id) for outcome in outcomes]
 
 
 @functools.lru_cache(maxsize=1)

@@ -20,6 +20,10 @@ class SklearnFitter:
         """True."""
         return True
 
+    def watches(self, estimator: Any) -> bool:
+        """False: a fit is one piece."""
+        return False
+
     def ladder(self, estimator: Any, fit_params: Mapping[str, Any]) -> Ladder | None:
         """None."""
         return None
