@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.ensemble import GradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.metrics import check_scoring
 from xgboost import XGBClassifier, XGBRegressor
 
@@ -228,6 +228,23 @@ def test_many_metrics_are_scored_and_one_is_reported() -> None:
     assert all(each.test_scores.keys() == {"r2", "neg_mean_absolute_error"} for each in outcomes)
     mean = math.fsum(each.test_scores["neg_mean_absolute_error"] for each in outcomes) / case.cv
     assert script.told[-1] == (0, 3, mean)
+
+
+def test_partial_fit_goes_pass_by_pass() -> None:
+    case = Case(
+        SGDClassifier(loss="log_loss", random_state=0), {"max_iter": [6], "alpha": [0.1]}, *classes_table()
+    )
+    script = Script()
+    outcomes = outcomes_of(case, script)
+    assert [(run, step) for run, step, _ in script.told] == [(0, step) for step in range(1, 7)]
+    model = SGDClassifier(loss="log_loss", random_state=0, alpha=0.1)
+    train, test = case.folds[0]
+    for _ in range(6):
+        model.partial_fit(case.X[train], case.y[train], classes=[0, 1])
+    assert outcomes[0, 0].test_scores == {"score": model.score(case.X[test], case.y[test])}
+    assert outcomes[0, 0].rounds_trained == 6
+    stopped = outcomes_of(case, Script(stop_after={0: 2}))
+    assert {(each.status, each.rounds_trained) for each in stopped.values()} == {("stopped", 2)}
 
 
 def test_what_has_no_rounds_is_fitted_to_its_end() -> None:
