@@ -23,7 +23,15 @@ from hptune.space import Uncanonical, canonical, content_text
 __all__ = ["Identity", "library_versions", "shown_params"]
 
 _KIND = "fit on a fold"
-_NOT_OF_A_CELL = ("cv", "seed", "metrics", "deterministic", "sampling_algorithm", "search_space")
+_NOT_OF_A_CELL = (
+    "cv",
+    "seed",
+    "metrics",
+    "deterministic",
+    "early_termination",
+    "sampling_algorithm",
+    "search_space",
+)
 _LIBRARIES = {
     "numpy": ("numpy",),
     "scipy": ("scipy",),
@@ -54,6 +62,8 @@ class Identity:
         How fits are stopped.
     seed : int, optional
         The configuration's, where there is one.
+    early_termination : mapping, optional
+        The policy that stops candidates.
     sampling : mapping, optional
         Of a sweep that finds its candidates while it runs, the keys of the configuration that decide which.
     """
@@ -66,6 +76,7 @@ class Identity:
     metrics: Sequence[str]
     early_stopping: EarlyStopping | None = None
     seed: int | None = None
+    early_termination: Mapping[str, Any] | None = None
     sampling: Mapping[str, Any] | None = None
 
     @cached_property
@@ -81,6 +92,7 @@ class Identity:
             "metrics": list(self.metrics),
             "objective": self._scorer.text,
             "early_stopping": early and [early.rounds, early.validation_fraction, early.seed],
+            **({} if self.early_termination is None else {"early_termination": self.early_termination}),
             **(self.sampling or {}),
         }
 

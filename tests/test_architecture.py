@@ -41,7 +41,7 @@ HOUSE = [
         "tables",
     ],
     ["identity", "plan"],
-    ["adaptive"],
+    ["adaptive", "termination"],
     ["engine", "resume"],
     ["observers", "outputs", "report", "summary", "trials"],
     ["sessions"],

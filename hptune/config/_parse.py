@@ -12,6 +12,7 @@ from hptune.config._sections import (
     check_keys,
     data_section,
     early_stopping_section,
+    early_termination_section,
     estimator_section,
     primary_metric,
     required,
@@ -25,7 +26,7 @@ from hptune.errors import ConfigurationError, did_you_mean
 
 __all__ = ["parse_config"]
 
-_NOT_YET = ("early_termination", "tracking", "trial")
+_NOT_YET = ("tracking", "trial")
 _PLAIN: Mapping[str, tuple[type, ...]] = {
     "name": (str,),
     "constraints": (list, tuple),
@@ -41,6 +42,7 @@ _PLAIN: Mapping[str, tuple[type, ...]] = {
 _TOP_LEVEL = (
     "data",
     "early_stopping",
+    "early_termination",
     "estimator",
     "limits",
     "search_space",
@@ -100,6 +102,7 @@ def parse_config(raw: Mapping[str, Any], overrides: Iterable[str] = ()) -> Sweep
         estimator_params=params,
         primary_metric=primary_metric(merged.get("objective") or {}),
         early_stopping=early_stopping_section(merged.get("early_stopping"), given.get("seed", 0)),
+        early_termination=early_termination_section(merged.get("early_termination")),
         **given,
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hptune.config._limits import LimitsConfig
+from hptune.policies import Policy, written
 from hptune.records import EarlyStopping
 from hptune.space import SearchSpace
 
@@ -62,6 +63,7 @@ class SweepConfig:
     metrics: tuple[str, ...] = ()
     cv: Any = 5
     early_stopping: EarlyStopping | None = None
+    early_termination: Policy | None = None
     refit: bool | str = True
     seed: int = 0
     engine: str = "spark"
@@ -85,6 +87,7 @@ class SweepConfig:
             "metrics": list(self.metrics),
             "cv": self.cv,
             "early_stopping": _early_stopping_keys(self.early_stopping),
+            "early_termination": None if self.early_termination is None else written(self.early_termination),
             "refit": self.refit,
             "seed": self.seed,
             "engine": self.engine,

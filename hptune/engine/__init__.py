@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hptune.engine._base import Engine, FitLimits, Host, Work, original_exception, under_spark_submit
+from hptune.engine._base import Engine, Feed, FitLimits, Host, Work, original_exception, under_spark_submit
 from hptune.engine._parallel import parallel
 from hptune.engine._processes import ProcessesEngine
 from hptune.engine._serial import SerialEngine
@@ -16,6 +16,7 @@ from hptune.storage import Opener, Store
 __all__ = [
     "BY_NAME",
     "Engine",
+    "Feed",
     "FitLimits",
     "Host",
     "ProcessesEngine",

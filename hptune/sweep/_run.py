@@ -7,6 +7,7 @@ import itertools
 import logging
 import time
 import uuid
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
@@ -15,10 +16,11 @@ from typing import Any
 
 from hptune._sklearn_compat import routed_params
 from hptune.adaptive import Exploration
-from hptune.engine import Engine
+from hptune.engine import Engine, Feed, Work
 from hptune.errors import AllTrialsFailedError
 from hptune.fitters import (
     Evaluation,
+    Reports,
     evaluate,
     fit_alone,
     model_bytes,
@@ -40,12 +42,14 @@ from hptune.outputs import (
     write_winner,
 )
 from hptune.plan import Plan
+from hptune.policies import Policy
 from hptune.records import FitTask, Outcome
 from hptune.results import best_index, best_rounds, collect_cells, commonest_cause, cv_table, ranked_table
 from hptune.resume import Agenda
 from hptune.sessions import open_session
 from hptune.summary import SweepResult, savings
 from hptune.sweep._sweep import Sweep, agenda, fit_params_of, prepared_estimator
+from hptune.termination import Race, watched
 
 __all__ = ["carry_out", "evaluation", "run"]
 
@@ -200,21 +204,65 @@ def _stream(
 ) -> Generator[list[Outcome], None, None]:
     if not agenda.tasks:
         return
-    threads = engine.threads(len(agenda.tasks))
-    warn_of_capped_threads(sweep.estimator, sweep.candidates, threads)
-    work = functools.partial(evaluate, evaluation(sweep, threads))
-    description = (
-        f"hptune sweep {sweep.name}: {agenda.plan.n_candidates} candidates x {agenda.plan.n_folds} folds"
-        f" in {len(agenda.tasks)} fits"
-    )
+    policy = sweep.early_termination
+    if policy is None:
+        yield from _outcomes(sweep, agenda, engine, journal)
+    elif policy.shape == "waves":
+        yield from _race(sweep, policy, agenda, engine, journal)
+    else:
+        with watched(policy, engine.live_place(), in_process=engine.in_process) as watch:
+            for arrived in _outcomes(sweep, agenda, engine, journal, watch.reports):
+                watch.see(arrived)
+                yield arrived
+
+
+def _outcomes(
+    sweep: Sweep, agenda: Agenda, engine: Engine, journal: Journal | None, reports: Reports | None = None
+) -> Generator[list[Outcome], None, None]:
+    """What comes of all fits that are missing; where they may stop, they report what they are decided by."""
+    work, description = _work(sweep, agenda, engine, reports), _description(sweep, agenda)
     if agenda.exploration is None:
         stream = engine.run(agenda.tasks, work, description)
     else:
         agenda.exploration.begin(engine.slots)
-        feed = functools.partial(_noted_tasks, agenda.exploration, journal)
-        stream = engine.run_fed(feed, work, description)
+        stream = engine.run_fed(
+            functools.partial(_noted_tasks, agenda.exploration, journal), work, description
+        )
     with closing(stream) as outcomes:
         yield from outcomes
+
+
+def _race(
+    sweep: Sweep, policy: Policy, agenda: Agenda, engine: Engine, journal: Journal | None
+) -> Generator[list[Outcome], None, None]:
+    """What comes of a race, in which a candidate takes fold after fold as long as the policy lets it."""
+    if agenda.exploration is None:
+        left = deque(agenda.tasks)
+        source: Feed = lambda free: [left.popleft() for _ in range(len(left))]  # noqa: E731
+    else:
+        agenda.exploration.begin(engine.slots)
+        source = functools.partial(_noted_tasks, agenda.exploration, journal)
+    race = Race(policy, sweep.ranking_metric, agenda.plan.n_folds, source)
+    lost = race.see(agenda.reused)
+    if lost:
+        yield lost
+    work = _work(sweep, agenda, engine)
+    with closing(engine.run_fed(race.feed, work, _description(sweep, agenda))) as outcomes:
+        for arrived in outcomes:
+            yield [*arrived, *race.see(arrived)]
+
+
+def _work(sweep: Sweep, agenda: Agenda, engine: Engine, reports: Reports | None = None) -> Work:
+    threads = engine.threads(len(agenda.tasks))
+    warn_of_capped_threads(sweep.estimator, sweep.candidates, threads)
+    return functools.partial(evaluate, replace(evaluation(sweep, threads), reports=reports))
+
+
+def _description(sweep: Sweep, agenda: Agenda) -> str:
+    return (
+        f"hptune sweep {sweep.name}: {agenda.plan.n_candidates} candidates x {agenda.plan.n_folds} folds"
+        f" in {len(agenda.tasks)} fits"
+    )
 
 
 def _noted_tasks(exploration: Exploration, journal: Journal | None, free: int) -> list[FitTask]:
@@ -242,6 +290,7 @@ def evaluation(sweep: Sweep, threads: int) -> Evaluation:
         early_stopping=sweep.early_stopping,
         groups=sweep.train.groups,
         scoring_errors=True,
+        metric=sweep.ranking_metric,
     )
 
 
@@ -285,7 +334,9 @@ def _refit(sweep: Sweep, winner: Winner) -> Any:
     start = time.perf_counter()
     train = sweep.train
     params = {**winner.params, **winner.refit_params}
-    model = fit_alone(sweep.estimator, params, train.X, train.y, fit_params_of(train))
+    policy = sweep.early_termination
+    watched = policy is not None and policy.shape == "lockstep"
+    model = fit_alone(sweep.estimator, params, train.X, train.y, fit_params_of(train), watched=watched)
     _log.info("refitted the best candidate in %.1f s", time.perf_counter() - start)
     return model
 

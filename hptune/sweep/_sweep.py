@@ -14,6 +14,7 @@ from hptune.identity import Identity
 from hptune.matrix import FeatureMatrix
 from hptune.outputs import JOURNAL, plain_json
 from hptune.plan import Plan, make_plan
+from hptune.policies import Policy, written
 from hptune.records import EarlyStopping, Reject
 from hptune.resume import Agenda, exploring_agenda, fresh_agenda, resumed_agenda, resumed_exploration
 
@@ -66,6 +67,9 @@ class Sweep:
         The rows that were left out of the data; None where bad rows are errors.
     adaptive : Adaptive, optional
         How candidates are found while the sweep runs; `candidates` are then none.
+    early_termination : Policy, optional
+        Which candidates are not worth going on with. Where its shape is "lockstep", the estimator's fits must have
+        rounds that can be watched.
     """
 
     name: str
@@ -84,6 +88,7 @@ class Sweep:
     config: Mapping[str, Any] = field(default_factory=dict)
     rejects: Sequence[Reject] | None = None
     adaptive: Adaptive | None = None
+    early_termination: Policy | None = None
 
     @property
     def ranking_metric(self) -> str:
@@ -115,7 +120,13 @@ def agenda(
 
 
 def _plan(sweep: Sweep, candidates: Sequence[Mapping[str, Any]]) -> Plan:
-    return make_plan(prepared_estimator(sweep), candidates, len(sweep.folds), fit_params_of(sweep.train))
+    return make_plan(
+        prepared_estimator(sweep),
+        candidates,
+        len(sweep.folds),
+        fit_params_of(sweep.train),
+        lockstep=sweep.early_termination is not None and sweep.early_termination.shape == "lockstep",
+    )
 
 
 def _identity(sweep: Sweep, candidates: Sequence[Mapping[str, Any]]) -> Identity:
@@ -128,6 +139,7 @@ def _identity(sweep: Sweep, candidates: Sequence[Mapping[str, Any]]) -> Identity
         metrics=sweep.metrics,
         early_stopping=sweep.early_stopping,
         seed=sweep.config.get("seed"),
+        early_termination=None if sweep.early_termination is None else written(sweep.early_termination),
         sampling=None if sweep.adaptive is None else {key: sweep.config.get(key) for key in _DECIDES},
     )
 
