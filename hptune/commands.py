@@ -255,12 +255,11 @@ def _started(config: SweepConfig, stack: ExitStack) -> tuple[Engine, float]:
 
 
 def _work_ahead(built: Sweep, todo: Agenda, engine: str) -> str:
-    size = f"{built.train.shape[0]} rows x {built.train.shape[1]} columns"
     cells = f"{todo.plan.n_candidates} candidates x {todo.plan.n_folds} folds"
     if not todo.tasks:
-        return f"{size}, {cells}: nothing is left to fit"
+        return f"{built.size}, {cells}: nothing is left to fit"
     done = f", {len(todo.reused)} of {todo.plan.n_cells} fold scores done" if todo.reused else ""
-    return f"{size}, {cells}{done}; starting the {engine} engine"
+    return f"{built.size}, {cells}{done}; starting the {engine} engine"
 
 
 class _Run(NamedTuple):

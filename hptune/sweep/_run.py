@@ -5,26 +5,15 @@ from __future__ import annotations
 import functools
 import itertools
 import logging
-import time
-import uuid
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hptune._sklearn_compat import routed_params
 from hptune.adaptive import Exploration
 from hptune.engine import Engine
 from hptune.errors import AllTrialsFailedError
-from hptune.fitters import (
-    Evaluation,
-    evaluate,
-    fit_alone,
-    model_bytes,
-    nothing_kept,
-    warn_of_capped_threads,
-)
 from hptune.interrupts import undisturbed
 from hptune.journal import Journal
 from hptune.observers import Observer
@@ -33,8 +22,6 @@ from hptune.outputs import (
     clear_winner,
     logged,
     plain_json,
-    write_model,
-    write_predictions,
     write_results,
     write_sweep,
     write_winner,
@@ -45,15 +32,15 @@ from hptune.results import best_index, best_rounds, collect_cells, commonest_cau
 from hptune.resume import Agenda
 from hptune.sessions import open_session
 from hptune.summary import SweepResult, savings
-from hptune.sweep._sweep import Sweep, agenda, fit_params_of, prepared_estimator
+from hptune.sweep._base import AnySweep, agenda
 
-__all__ = ["carry_out", "evaluation", "run"]
+__all__ = ["carry_out", "run"]
 
 _log = logging.getLogger(__name__)
 
 
 def run(
-    sweep: Sweep,
+    sweep: AnySweep,
     engine: Engine,
     *,
     out: Path | None = None,
@@ -65,7 +52,7 @@ def run(
 
     Parameters
     ----------
-    sweep : Sweep
+    sweep : Sweep or TrialSweep
         What to run.
     engine : Engine
         Where to run it; it stays open.
@@ -108,7 +95,7 @@ def run(
 
 
 def carry_out(
-    sweep: Sweep,
+    sweep: AnySweep,
     agenda: Agenda,
     engine: Engine,
     *,
@@ -119,7 +106,7 @@ def carry_out(
     outcomes = list(agenda.reused)
     with logged(out), _journal(sweep, agenda, out) as journal:
         try:
-            _fit(sweep, agenda, engine, journal, observers, outcomes)
+            _fit(sweep, agenda, engine, journal, observers, outcomes, out)
         except BaseException:
             if out is not None:
                 _write_partial(sweep, agenda, out, outcomes)
@@ -142,8 +129,7 @@ def carry_out(
         if out is not None:
             clear_winner(out, winner if sweep.refit else None)
             write_winner(out, winner)
-        model = _refit(sweep, winner) if sweep.refit else None
-        load = None if out is None or model is None else _write_model(sweep, out, winner, model)
+        finish = sweep.finish(winner, out)
     return SweepResult(
         table=table,
         cv_results_=results,
@@ -152,27 +138,28 @@ def carry_out(
         best_index=best,
         best_params=winner.params,
         best_score=winner.mean_test_score,
-        open_model=functools.partial(_itself, model),
+        open_model=functools.partial(_itself, finish.model),
         savings=savings(plan, cells, reused=len(agenda.reused)),
         out=out,
-        load_model=load,
+        load_model=finish.load_model,
     )
 
 
-def _with_found(sweep: Sweep, agenda: Agenda) -> tuple[Sweep, Plan]:
+def _with_found(sweep: AnySweep, agenda: Agenda) -> tuple[AnySweep, Plan]:
     """The sweep with the candidates that were found while it ran, and the plan of what was fitted."""
     if agenda.exploration is None:
         return sweep, agenda.plan
-    return replace(sweep, candidates=agenda.exploration.candidates), agenda.exploration.plan
+    return sweep.with_candidates(agenda.exploration.candidates), agenda.exploration.plan
 
 
 def _fit(
-    sweep: Sweep,
+    sweep: AnySweep,
     agenda: Agenda,
     engine: Engine,
     journal: Journal | None,
     observers: Sequence[Observer],
     outcomes: list[Outcome],
+    out: Path | None,
 ) -> None:
     """Add every missing outcome to `outcomes`, as soon as it is on disk; then the observers see it."""
     key = agenda.identity.key
@@ -180,7 +167,7 @@ def _fit(
         observer.on_start(agenda.plan)
         observer.on_resume(agenda.reused)
     try:
-        with nothing_kept(), closing(_stream(sweep, agenda, engine, journal)) as stream:
+        with closing(_stream(sweep, agenda, engine, journal, out)) as stream:
             for arrived in stream:
                 with undisturbed():
                     if journal is not None:
@@ -196,25 +183,23 @@ def _fit(
 
 
 def _stream(
-    sweep: Sweep, agenda: Agenda, engine: Engine, journal: Journal | None
+    sweep: AnySweep, agenda: Agenda, engine: Engine, journal: Journal | None, out: Path | None
 ) -> Generator[list[Outcome], None, None]:
     if not agenda.tasks:
         return
-    threads = engine.threads(len(agenda.tasks))
-    warn_of_capped_threads(sweep.estimator, sweep.candidates, threads)
-    work = functools.partial(evaluate, evaluation(sweep, threads))
     description = (
         f"hptune sweep {sweep.name}: {agenda.plan.n_candidates} candidates x {agenda.plan.n_folds} folds"
         f" in {len(agenda.tasks)} fits"
     )
-    if agenda.exploration is None:
-        stream = engine.run(agenda.tasks, work, description)
-    else:
-        agenda.exploration.begin(engine.slots)
-        feed = functools.partial(_noted_tasks, agenda.exploration, journal)
-        stream = engine.run_fed(feed, work, description)
-    with closing(stream) as outcomes:
-        yield from outcomes
+    with sweep.working(engine, len(agenda.tasks), out) as work:
+        if agenda.exploration is None:
+            stream = engine.run(agenda.tasks, work, description)
+        else:
+            agenda.exploration.begin(engine.slots)
+            feed = functools.partial(_noted_tasks, agenda.exploration, journal)
+            stream = engine.run_fed(feed, work, description)
+        with closing(stream) as outcomes:
+            yield from outcomes
 
 
 def _noted_tasks(exploration: Exploration, journal: Journal | None, free: int) -> list[FitTask]:
@@ -226,27 +211,8 @@ def _noted_tasks(exploration: Exploration, journal: Journal | None, free: int) -
     return tasks
 
 
-def evaluation(sweep: Sweep, threads: int) -> Evaluation:
-    """What all fits of the sweep have in common, each with so many native threads."""
-    fit_params, score_params = routed_params(sweep.estimator, sweep.scorer, fit_params_of(sweep.train))
-    return Evaluation(
-        estimator=prepared_estimator(sweep),
-        X=sweep.train.X,
-        y=sweep.train.y,
-        folds=sweep.folds,
-        scorer=sweep.scorer,
-        fit_params=fit_params,
-        score_params=score_params,
-        threads=threads,
-        run_id=uuid.uuid4().hex,
-        early_stopping=sweep.early_stopping,
-        groups=sweep.train.groups,
-        scoring_errors=True,
-    )
-
-
 @contextmanager
-def _journal(sweep: Sweep, agenda: Agenda, out: Path | None) -> Iterator[Journal | None]:
+def _journal(sweep: AnySweep, agenda: Agenda, out: Path | None) -> Iterator[Journal | None]:
     if out is None:
         yield None
         return
@@ -267,7 +233,7 @@ def _journal(sweep: Sweep, agenda: Agenda, out: Path | None) -> Iterator[Journal
         yield journal
 
 
-def _write_partial(sweep: Sweep, agenda: Agenda, out: Path, outcomes: Iterable[Outcome]) -> None:
+def _write_partial(sweep: AnySweep, agenda: Agenda, out: Path, outcomes: Iterable[Outcome]) -> None:
     """The table so far. It is written beside another error, or again in the end: its own errors are only logged."""
     sweep, plan = _with_found(sweep, agenda)
     cells = collect_cells(outcomes, plan.n_candidates, plan.n_folds, partial=True)
@@ -281,24 +247,5 @@ def _write_partial(sweep: Sweep, agenda: Agenda, out: Path, outcomes: Iterable[O
         _log.exception("the partial results were not written")
 
 
-def _refit(sweep: Sweep, winner: Winner) -> Any:
-    start = time.perf_counter()
-    train = sweep.train
-    params = {**winner.params, **winner.refit_params}
-    model = fit_alone(sweep.estimator, params, train.X, train.y, fit_params_of(train))
-    _log.info("refitted the best candidate in %.1f s", time.perf_counter() - start)
-    return model
-
-
 def _itself(model: Any) -> Any:
     return model
-
-
-def _write_model(sweep: Sweep, out: Path, winner: Winner, model: Any) -> str:
-    """The model and its predictions, the dearer first; returns the line of Python that loads it."""
-    train = sweep.train
-    saved = model_bytes(model, train.columns, train.classes, train.categories)
-    write_model(out, winner, saved)
-    if sweep.test is not None:
-        write_predictions(out, model, sweep.test, train.classes, sweep.id_name)
-    return saved.how_to_load.format(path=out / saved.name)
