@@ -74,7 +74,7 @@ class SweepResult:
     open_model : callable
         Gives `best_model`.
     savings : Savings, optional
-        What sharing saved; None for a sweep that was read from its files.
+        What sharing saved; None for a sweep that was read from its files, and for trials that are no fits.
     out : Path or str, optional
         Where the files are: a directory, or the address of a remote one.
     load_model : str, optional
@@ -153,6 +153,8 @@ def closing_lines(result: SweepResult, engine: Engine, *, out: str | None = None
     lines = [f"best: {dict(result.best_params)}"]
     if result.savings is not None:
         lines += _work(result.savings, engine)
+    else:
+        lines.append(f"engine {engine.name}: {_many(engine.slots, 'slot')}")
     if result.out is not None:
         lines.append(f"results in {shown}: results.csv has the whole table")
     if result.load_model is not None and "://" in shown:
@@ -201,7 +203,8 @@ def _shown(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     """What people look at first, as text: the best rows' scores, and their parameters that differ between rows."""
     best = table.head(_SHOWN_ROWS)
     columns = [("rank", best[f"rank_test_{metric}"].map(str))]
-    columns += [(part, best[f"{part}_test_{metric}"].map("{:.5f}".format)) for part in ("mean", "std")]
+    parts = ("mean", "std") if f"split1_test_{metric}" in table else ("mean",)
+    columns += [(part, best[f"{part}_test_{metric}"].map("{:.5f}".format)) for part in parts]
     varying = [name for name in table if name.startswith("param_") and _differs(table[name])]
     columns += [(name.removeprefix("param_"), best[name].map(str)) for name in varying]
     columns.append(("status", best.apply(_note, axis=1)))

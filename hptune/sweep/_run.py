@@ -139,7 +139,7 @@ def carry_out(
         best_params=winner.params,
         best_score=winner.mean_test_score,
         open_model=functools.partial(_itself, finish.model),
-        savings=savings(plan, cells, reused=len(agenda.reused)),
+        savings=savings(plan, cells, reused=len(agenda.reused)) if sweep.shares_fits else None,
         out=out,
         load_model=finish.load_model,
     )
