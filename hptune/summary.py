@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import io
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from hptune.children import ChildRun, best_first
 from hptune.engine import Engine
 from hptune.plan import Plan
 from hptune.results import Cells
@@ -73,6 +74,8 @@ class SweepResult:
         The winner's place in `cv_results_`, its parameters and mean score (larger is better).
     open_model : callable
         Gives `best_model`.
+    open_children : callable
+        Gives `children`.
     savings : Savings, optional
         What sharing saved; None for a sweep that was read from its files, and for trials that are no fits.
     out : Path or str, optional
@@ -89,6 +92,7 @@ class SweepResult:
     best_params: Mapping[str, Any]
     best_score: float
     open_model: Callable[[], Any]
+    open_children: Callable[[], Sequence[ChildRun]] = tuple
     savings: Savings | None = None
     out: Path | str | None = None
     load_model: str | None = None
@@ -97,6 +101,22 @@ class SweepResult:
     def best_model(self) -> Any:
         """The winner, refitted on all training rows; None without refit. A sweep's files are read only now."""
         return self.open_model()
+
+    def children(self) -> list[ChildRun]:
+        """The child runs, in the candidates' order."""
+        return list(self._children)
+
+    def children_sorted_by_primary_metric(self) -> list[ChildRun]:
+        """The child runs, best first."""
+        return best_first(self._children)
+
+    def best_run(self) -> ChildRun:
+        """The winner's run."""
+        return self._children[self.best_index]
+
+    @cached_property
+    def _children(self) -> Sequence[ChildRun]:
+        return self.open_children()
 
     def _repr_html_(self) -> str:
         """The best candidates for a notebook."""

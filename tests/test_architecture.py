@@ -40,7 +40,7 @@ HOUSE = [
         "splits",
         "tables",
     ],
-    ["identity", "plan"],
+    ["children", "identity", "plan"],
     ["adaptive"],
     ["engine", "resume"],
     ["observers", "outputs", "report", "summary", "trials"],
@@ -50,7 +50,7 @@ HOUSE = [
     ["build", "preflight", "remote"],
     ["explain", "rehearsal", "status"],
     ["commands"],
-    ["__main__", "api", "cli", "search"],
+    ["__main__", "api", "cli", "functions", "search"],
 ]
 FLOORS = {module: floor for floor, modules in enumerate(HOUSE) for module in modules}
 # The only modules that may import a library.

@@ -237,9 +237,8 @@ def test_a_server_listens_where_it_is_told_to() -> None:
 
 def test_addresses_travel_to_other_processes_which_have_reporters_of_their_own() -> None:
     desk = Desk("1")
-    with LiveServer(desk) as server:
-        with multiprocessing.get_context("spawn").Pool(2) as pool:
-            assert pool.starmap(_report_once, [(server.address, str(n)) for n in range(4)]) == [0, 1, 0, 0]
+    with LiveServer(desk) as server, multiprocessing.get_context("spawn").Pool(2) as pool:
+        assert pool.starmap(_report_once, [(server.address, str(n)) for n in range(4)]) == [0, 1, 0, 0]
     assert sorted(key for key, _ in desk.taken) == ["0", "1", "2", "3"]
 
 
