@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hptune.context import StepLog
 from hptune.records import Outcome
 from hptune.results import Cells, error_line
 
-__all__ = ["CHILDREN", "METRICS_FILE", "ChildRun", "best_first", "children_of"]
+__all__ = ["CHILDREN", "ChildRun", "best_first", "children_of"]
 
 CHILDREN = "children"  # where, below a sweep's directory, its children leave their files
-METRICS_FILE = "metrics.jsonl"
-OUTPUTS = "outputs"
 
 
 @dataclass(frozen=True)
@@ -76,14 +72,7 @@ class ChildRun:
     @cached_property
     def steps(self) -> Mapping[str, Sequence[float]]:
         """All values of each metric that a trial logged, in their order; empty where it logged none."""
-        values: dict[str, list[float]] = defaultdict(list)
-        if self.directory is not None:
-            with suppress(OSError):
-                for line in (self.directory / METRICS_FILE).read_text("utf-8").splitlines():
-                    with suppress(ValueError, KeyError, TypeError):
-                        logged = json.loads(line)
-                        values[str(logged["name"])].append(float(logged["value"]))
-        return dict(values)
+        return {} if self.directory is None else StepLog(self.directory).values()
 
     @cached_property
     def files(self) -> Mapping[str, Path]:

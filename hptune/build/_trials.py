@@ -62,4 +62,4 @@ def _trial(config: TrialSweepConfig) -> Trial:
         raise ConfigurationError(
             f"trial.function {config.trial.function!r} is no function", "name one that takes the parameters"
         )
-    return FunctionTrial(function, config.objective, config.trial.place)
+    return FunctionTrial(function, config.objective, config.trial.place, config.name)
