@@ -197,7 +197,8 @@ class StepLog:
             for line in (self._directory / LOG).read_text("utf-8", "replace").splitlines():
                 with suppress(ValueError, KeyError, TypeError):  # half a line of a process that was ended
                     told = json.loads(line)
-                    found.setdefault(told["name"], []).append(float(told["value"]))
+                    number = float(told["value"])
+                    found.setdefault(told["name"], []).append(number)
         return found
 
     def stop(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import platform
@@ -21,9 +22,10 @@ from hptune.matrix import FeatureMatrix
 from hptune.records import EarlyStopping, Objective
 from hptune.space import Uncanonical, canonical, content_text
 
-__all__ = ["CellIdentity", "Identity", "TrialIdentity", "library_versions", "shown_params"]
+__all__ = ["CellIdentity", "Identity", "TrialIdentity", "library_versions", "plain_params", "shown_params"]
 
 _NOT_OF_A_CELL = ("cv", "seed", "metrics", "deterministic", "sampling_algorithm", "search_space")
+_LITERALS = ("NoneType", "bool", "int", "float", "str")
 _LIBRARIES = {
     "numpy": ("numpy",),
     "scipy": ("scipy",),
@@ -250,6 +252,27 @@ def shown_params(text: str) -> dict[str, str]:
     {'kernel': "'rbf'", 'max_depth': '3', 'sizes': '[1, 2.5]'}
     """
     return {name: _shown(value) for name, value in json.loads(text).items()}
+
+
+def plain_params(text: str) -> dict[str, Any]:
+    """The parameters in one of a grid's texts as values: what is no number, text, list or map is its text.
+
+    Examples
+    --------
+    >>> plain_params(canonical({"max_depth": 3, "kernel": "rbf", "sizes": [1, 2.5], "seed": None}))
+    {'kernel': 'rbf', 'max_depth': 3, 'seed': None, 'sizes': [1, 2.5]}
+    """
+    return {name: _plain(value) for name, value in json.loads(text).items()}
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {name: _plain(value) for name, value in node.items()}
+    if isinstance(node, list) and node and node[0] in ("list", "tuple"):
+        return [_plain(item) for item in node[1:]]
+    if isinstance(node, list) and len(node) == 2 and node[0] in _LITERALS:
+        return float(node[1]) if node[0] == "float" else ast.literal_eval(node[1])
+    return _shown(node)
 
 
 def _shown(node: Any) -> str:

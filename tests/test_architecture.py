@@ -44,7 +44,7 @@ HOUSE = [
     ["adaptive"],
     ["engine", "resume"],
     ["observers", "outputs", "report", "summary", "trials"],
-    ["sessions"],
+    ["history", "sessions"],
     ["config", "sweep"],
     ["finished", "formats"],
     ["build", "preflight", "remote"],

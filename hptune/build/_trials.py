@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from hptune.build._candidates import adaptive_of, candidates_of, silent
 from hptune.build._names import imported
-from hptune.config import TrialSweepConfig
+from hptune.config import TrialConfig, TrialSweepConfig
 from hptune.errors import ConfigurationError
 from hptune.storage import default_cache
 from hptune.sweep import TrialSweep
-from hptune.trials import FunctionTrial, Trial
+from hptune.trials import (
+    FunctionTrial,
+    Inputs,
+    Package,
+    ScriptTrial,
+    Trial,
+    pack_directory,
+    pack_files,
+    parse_command,
+)
 
 __all__ = ["build_trials"]
 
@@ -42,8 +51,8 @@ def build_trials(
         The function, the script or a constraint is not there.
     """
     say = progress or silent
-    trial = trial or _trial(config)
-    candidates, _ = candidates_of(config, say)
+    candidates, probes = candidates_of(config, say)
+    trial = trial or _trial(config, {name for candidate in probes for name in candidate})
     objective = config.objective
     return TrialSweep(
         name=config.name,
@@ -56,10 +65,44 @@ def build_trials(
     )
 
 
-def _trial(config: TrialSweepConfig) -> Trial:
+def _trial(config: TrialSweepConfig, names: Collection[str]) -> Trial:
+    return _function(config) if config.trial.function is not None else _script(config, names)
+
+
+def _function(config: TrialSweepConfig) -> FunctionTrial:
     function = imported(str(config.trial.function), "trial.function")
     if not callable(function):
         raise ConfigurationError(
             f"trial.function {config.trial.function!r} is no function", "name one that takes the parameters"
         )
     return FunctionTrial(function, config.objective, config.trial.place, config.name)
+
+
+def _script(config: TrialSweepConfig, names: Collection[str]) -> ScriptTrial:
+    trial = config.trial
+    code = _code(trial)
+    command = parse_command(str(trial.command), code)
+    inputs = Inputs({name: str(Path(path).resolve()) for name, path in trial.inputs.items()})
+    command.check(names, [*trial.inputs, *trial.literals])
+    return ScriptTrial(
+        command=command,
+        code=code,
+        inputs=inputs,
+        objective=config.objective,
+        literals=trial.literals,
+        place=trial.place,
+        sweep=config.name,
+        trial_timeout=config.limits.trial_timeout,
+    )
+
+
+def _code(trial: TrialConfig) -> Package:
+    """The script's directory; without one the files of this directory that the command names."""
+    if trial.code is None:
+        words = str(trial.command).split()
+        named = [word for word in words if not word.startswith("/") and Path(word).is_file()]
+        return pack_files(Path(), named, "trial.command")
+    directory = Path(trial.code.removeprefix("file://"))
+    if not directory.is_dir():
+        raise ConfigurationError(f"trial.code: {trial.code} is no directory", "name the script's directory")
+    return pack_directory(directory, "trial.code")

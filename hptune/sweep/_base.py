@@ -7,8 +7,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
+import pandas as pd
+
 from hptune.adaptive import Adaptive, Exploration
 from hptune.engine import Engine, Work
+from hptune.errors import HptuneError
 from hptune.identity import CellIdentity
 from hptune.outputs import JOURNAL, Winner, plain_json
 from hptune.plan import Plan
@@ -88,6 +91,9 @@ class AnySweep(Protocol):
 
     def working(self, engine: Engine, n_tasks: int, out: Path | None) -> AbstractContextManager[Work]:
         """What the engine does with each of so many tasks, for as long as the context is open."""
+
+    def without_scores(self, table: pd.DataFrame) -> HptuneError:
+        """What to tell where no candidate of the ranked table has a finite score."""
 
     def finish(self, winner: Winner, out: Path | None) -> Finish:
         """Make of the winner what people want of it, after the table is written."""

@@ -16,7 +16,6 @@ import pandas as pd
 from hptune.adaptive import Exploration
 from hptune.children import children_of
 from hptune.engine import Engine
-from hptune.errors import AllTrialsFailedError
 from hptune.interrupts import undisturbed
 from hptune.journal import Journal
 from hptune.observers import Observer
@@ -36,7 +35,6 @@ from hptune.results import (
     best_index,
     best_rounds,
     collect_cells,
-    commonest_cause,
     cv_table,
     ranked_table,
 )
@@ -164,7 +162,7 @@ class _Found(NamedTuple):
         metric = self.sweep.ranking_metric
         best = best_index(self.results, metric)
         if best is None:
-            raise AllTrialsFailedError("no candidate got a finite score", commonest_cause(self.table))
+            raise self.sweep.without_scores(self.table)
         return Winner(
             params=self.sweep.candidates[best],
             metric=self.sweep.shown_metric,

@@ -13,9 +13,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from hptune._sklearn_compat import routed_params
 from hptune.adaptive import Adaptive
 from hptune.engine import Engine, Work
+from hptune.errors import AllTrialsFailedError, HptuneError
 from hptune.fitters import (
     Evaluation,
     evaluate,
@@ -30,6 +33,7 @@ from hptune.matrix import FeatureMatrix
 from hptune.outputs import Winner, write_model, write_predictions
 from hptune.plan import Plan, make_plan
 from hptune.records import EarlyStopping, Reject
+from hptune.results import commonest_cause
 from hptune.sweep._base import sampling_of
 from hptune.trials import Finish
 
@@ -146,6 +150,10 @@ class Sweep:
         warn_of_capped_threads(self.estimator, self.candidates, threads)
         with nothing_kept():
             yield functools.partial(evaluate, self._evaluation(threads))
+
+    def without_scores(self, table: pd.DataFrame) -> HptuneError:
+        """The commonest cause."""
+        return AllTrialsFailedError("no candidate got a finite score", commonest_cause(table))
 
     def finish(self, winner: Winner, out: Path | None) -> Finish:
         """Refit the winner, and write the model and what it predicts."""

@@ -8,14 +8,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from hptune.adaptive import Adaptive
 from hptune.engine import Engine, Work
+from hptune.errors import AllTrialsFailedError, ConfigurationError, HptuneError
 from hptune.identity import TrialIdentity
 from hptune.outputs import Winner
 from hptune.plan import Plan
 from hptune.records import Objective
+from hptune.results import commonest_cause
 from hptune.sweep._base import sampling_of
-from hptune.trials import Finish, Trial
+from hptune.trials import Finish, Trial, metric_never_logged
 
 __all__ = ["TrialSweep"]
 
@@ -115,6 +119,15 @@ class TrialSweep:
         """The trial's own."""
         with self.trial.working(engine, out) as work:
             yield work
+
+    def without_scores(self, table: pd.DataFrame) -> HptuneError:
+        """The commonest cause; a metric that no trial ever logged is the configuration's fault."""
+        told = table["error"].dropna().map(metric_never_logged)
+        if len(told) == len(table) and told.all():
+            return ConfigurationError(
+                f"objective.primary_metric: in every trial {table['error'].iloc[0]}", "correct it, or log it"
+            )
+        return AllTrialsFailedError("no candidate got a finite score", commonest_cause(table))
 
     def finish(self, winner: Winner, out: Path | None) -> Finish:
         """The trial's own."""
