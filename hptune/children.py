@@ -31,7 +31,7 @@ class ChildRun:
     params : mapping
         Its parameters.
     status : str
-        "ok", "failed", "crashed", "timeout"; "partial" and "not run" where the sweep was stopped.
+        "ok", "failed", "crashed", "timeout", "stopped"; "partial" and "not run" where the sweep was stopped.
     score : float
         What it is ranked by, larger is better; NaN where it has none.
     metrics : mapping of str to float
@@ -134,7 +134,7 @@ def _child(
         return ChildRun(id_, number, params, "not run")
     unfit = [outcome.status for outcome in there if outcome.status != "ok"]
     status: str = unfit[0] if unfit else "ok" if len(there) == len(row) else "partial"
-    scores = [outcome.test_scores.get(metric, math.nan) for outcome in row if outcome is not None]
+    scores = [outcome.final_scores.get(metric, math.nan) for outcome in row if outcome is not None]
     last = there[-1]
     files = next((outcome.files for outcome in there if outcome.files), "")
     folds = [dict(outcome.metrics or outcome.test_scores) for outcome in there]

@@ -17,13 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["DIRECTORY_VARIABLE", "LOG", "Input", "Run", "StepLog", "active", "begin_run", "variable"]
+__all__ = ["DIRECTORY_VARIABLE", "LOG", "MARKS", "Input", "Run", "StepLog", "active", "begin_run", "variable"]
 
 DIRECTORY_VARIABLE = "HPTUNE_RUN"  # where a script finds what belongs to its run
 LOG = "metrics.jsonl"
 _ABOUT = "run.json"
 _STOP = "stop"
+_HEEDED = "heeded"
 _COMPLETE = "complete"
+MARKS = (_ABOUT, _STOP, _HEEDED, _COMPLETE)  # files that only the run itself needs
 _INPUT_VARIABLE = "HPTUNE_INPUT_"
 _TEXT = 200  # characters of a logged text
 
@@ -193,17 +195,39 @@ class StepLog:
     def values(self) -> dict[str, list[float]]:
         """All numbers that were logged, by metric."""
         found: dict[str, list[float]] = {}
-        with suppress(OSError):
-            for line in (self._directory / LOG).read_text("utf-8", "replace").splitlines():
-                with suppress(ValueError, KeyError, TypeError):  # half a line of a process that was ended
-                    told = json.loads(line)
-                    number = float(told["value"])
-                    found.setdefault(told["name"], []).append(number)
+        for name, value in self.read()[0]:
+            found.setdefault(name, []).append(value)
         return found
+
+    def read(self, start: int = 0) -> tuple[list[tuple[str, float]], int]:
+        """The numbers that were logged from a byte of the file on, and the byte to go on from."""
+        try:
+            with (self._directory / LOG).open("rb") as stream:
+                stream.seek(start)
+                whole, end, _ = stream.read().rpartition(b"\n")  # the last line may be under way
+        except OSError:
+            return [], start
+        found = []
+        for line in whole.splitlines():
+            with suppress(ValueError, KeyError, TypeError):  # a text, or not ours
+                told = json.loads(line)
+                found.append((str(told["name"]), float(told["value"])))
+        return found, start + len(whole) + len(end)
 
     def stop(self) -> None:
         """Let the run know that it should stop."""
         (self._directory / _STOP).touch()
+
+    def stops(self) -> bool:
+        """Whether the run should stop; that it asked is noted where it should."""
+        told = (self._directory / _STOP).exists()
+        if told:
+            (self._directory / _HEEDED).touch()
+        return told
+
+    def heeded(self) -> bool:
+        """Whether the run knows that it should stop."""
+        return (self._directory / _HEEDED).exists()
 
 
 def begin_run(directory: Path, id: str, params: Mapping[str, Any], inputs: Mapping[str, str]) -> None:
@@ -246,8 +270,8 @@ _ACTIVE: ContextVar[Run | None] = ContextVar("hptune_run", default=None)
 
 def _run_in(directory: Path) -> Run:
     about = json.loads((directory / _ABOUT).read_text("utf-8"))
-    stop = directory / _STOP
-    return Run(about["id"], about["params"], about["inputs"], StepLog(directory), stop.exists)
+    log = StepLog(directory)
+    return Run(about["id"], about["params"], about["inputs"], log, log.stops)
 
 
 def _number(value: Any) -> float | None:

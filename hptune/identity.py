@@ -24,7 +24,15 @@ from hptune.space import Uncanonical, canonical, content_text
 
 __all__ = ["CellIdentity", "Identity", "TrialIdentity", "library_versions", "plain_params", "shown_params"]
 
-_NOT_OF_A_CELL = ("cv", "seed", "metrics", "deterministic", "sampling_algorithm", "search_space")
+_NOT_OF_A_CELL = (
+    "cv",
+    "seed",
+    "metrics",
+    "deterministic",
+    "early_termination",
+    "sampling_algorithm",
+    "search_space",
+)
 _LITERALS = ("NoneType", "bool", "int", "float", "str")
 _LIBRARIES = {
     "numpy": ("numpy",),
@@ -140,6 +148,8 @@ class Identity(CellIdentity):
         How fits are stopped.
     seed : int, optional
         The configuration's, where there is one.
+    early_termination : mapping, optional
+        The policy that stops candidates.
     sampling : mapping, optional
         Of a sweep that finds its candidates while it runs, the keys of the configuration that decide which.
     """
@@ -154,6 +164,7 @@ class Identity(CellIdentity):
     metrics: Sequence[str]
     early_stopping: EarlyStopping | None = None
     seed: int | None = None
+    early_termination: Mapping[str, Any] | None = None
     sampling: Mapping[str, Any] | None = None
 
     @cached_property
@@ -169,6 +180,7 @@ class Identity(CellIdentity):
             "metrics": list(self.metrics),
             "objective": self._shared["the scorer"].text,
             "early_stopping": early and [early.rounds, early.validation_fraction, early.seed],
+            **({} if self.early_termination is None else {"early_termination": self.early_termination}),
             **(self.sampling or {}),
         }
 
@@ -197,7 +209,7 @@ class TrialIdentity(CellIdentity):
         What ranks.
     n_folds : int, default 1
         Runs of each candidate.
-    seed, sampling
+    seed, early_termination, sampling
         As in `Identity`.
     """
 
@@ -207,6 +219,7 @@ class TrialIdentity(CellIdentity):
     objective: Objective
     n_folds: int = 1
     seed: int | None = None
+    early_termination: Mapping[str, Any] | None = None
     sampling: Mapping[str, Any] | None = None
 
     @cached_property
@@ -218,6 +231,7 @@ class TrialIdentity(CellIdentity):
             "cv": self._folds,
             **{name: told.text for name, told in self._shared.items()},
             "objective": [self.objective.metric, self.objective.goal],
+            **({} if self.early_termination is None else {"early_termination": self.early_termination}),
             **(self.sampling or {}),
         }
 

@@ -203,7 +203,7 @@ def _state(last: Session, holder: Holder | None) -> tuple[str, str]:
 def _causes(outcomes: Sequence[Outcome]) -> Counter[str]:
     causes: Counter[str] = Counter()
     for outcome in outcomes:
-        if outcome.status != "ok":
+        if outcome.status not in ("ok", "stopped"):
             causes[f"{outcome.status}: {error_line([outcome]) or 'no reason was told'}"] += 1
     return causes
 

@@ -41,7 +41,7 @@ HOUSE = [
         "tables",
     ],
     ["children", "identity", "plan"],
-    ["adaptive"],
+    ["adaptive", "termination"],
     ["engine", "resume"],
     ["observers", "outputs", "report", "summary", "trials"],
     ["history", "sessions"],

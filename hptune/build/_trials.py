@@ -9,6 +9,7 @@ from hptune.build._candidates import adaptive_of, candidates_of, silent
 from hptune.build._names import imported
 from hptune.config import TrialConfig, TrialSweepConfig
 from hptune.errors import ConfigurationError
+from hptune.policies import Policy, written
 from hptune.storage import default_cache
 from hptune.sweep import TrialSweep
 from hptune.trials import (
@@ -61,8 +62,20 @@ def build_trials(
         objective=objective,
         more_metrics=config.metrics,
         config=config.to_mapping(),
+        early_termination=_policy(config),
         adaptive=adaptive_of(config, objective.name, cache or default_cache(), say),
     )
+
+
+def _policy(config: TrialSweepConfig) -> Policy | None:
+    """Early termination, unless it compares folds, which trials do not have."""
+    policy = config.early_termination
+    if policy is not None and policy.shape == "waves":
+        raise ConfigurationError(
+            f"early_termination {written(policy)['type']} compares fits over folds, which trials do not have",
+            "use bandit, median_stopping, truncation_selection or asha",
+        )
+    return policy
 
 
 def _trial(config: TrialSweepConfig, names: Collection[str]) -> Trial:

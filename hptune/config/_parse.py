@@ -12,6 +12,7 @@ from hptune.config._sections import (
     check_keys,
     data_section,
     early_stopping_section,
+    early_termination_section,
     estimator_section,
     primary_metric,
     required,
@@ -27,7 +28,7 @@ from hptune.records import Objective
 
 __all__ = ["parse_config"]
 
-_NOT_YET = ("early_termination", "tracking")
+_NOT_YET = ("tracking",)
 _PLAIN: Mapping[str, tuple[type, ...]] = {
     "name": (str,),
     "constraints": (list, tuple),
@@ -41,7 +42,15 @@ _PLAIN: Mapping[str, tuple[type, ...]] = {
 _OF_FITS: Mapping[str, tuple[type, ...]] = {"cv": (int, dict), "refit": (bool, str)}
 _FITS_ONLY = ("data", "estimator", "early_stopping", *_OF_FITS)
 _TRIALS_ONLY = ("inputs", "experiment_name", *IGNORED)
-_TOP_LEVEL = ("trial", "limits", "search_space", "sampling_algorithm", "objective", *_PLAIN)
+_TOP_LEVEL = (
+    "trial",
+    "early_termination",
+    "limits",
+    "search_space",
+    "sampling_algorithm",
+    "objective",
+    *_PLAIN,
+)
 _DEFAULT_OBJECTIVE = Objective("loss", "minimize")  # of functions, as Hyperopt has it
 
 
@@ -130,7 +139,13 @@ def _common(merged: Mapping[str, Any]) -> dict[str, Any]:
     space = search_space_section(required(merged, "search_space"))
     limits = limits_section(merged.get("limits") or {})
     sampling = sampling_section(merged.get("sampling_algorithm"), space, limits, given.get("seed", 0))
-    return {**given, "search_space": space, "limits": limits, "sampling": sampling}
+    return {
+        **given,
+        "search_space": space,
+        "limits": limits,
+        "sampling": sampling,
+        "early_termination": early_termination_section(merged.get("early_termination")),
+    }
 
 
 def _no_timeout(what: str, engines: str) -> ConfigurationError:

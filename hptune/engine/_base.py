@@ -138,7 +138,7 @@ def under_spark_submit() -> bool:
 
 
 def guarded(work: Work, task: FitTask) -> list[Outcome]:
-    """The work's outcomes; where it raises, a failed outcome for each rung."""
+    """The work's outcomes; where it raises, a failed outcome for each cell."""
     try:
         return work(task)
     except (
@@ -151,12 +151,12 @@ def guarded(work: Work, task: FitTask) -> list[Outcome]:
 def failed(
     task: FitTask, text: str, error: BaseException | None = None, *, status: Status = "failed"
 ) -> list[Outcome]:
-    """An outcome without scores for each rung of the task."""
+    """An outcome without scores for each cell of the task."""
     raised = None if error is None else _portable(error)
     text = clipped(text, ERROR_BYTES if raised is None else _ERROR_BYTES_BESIDE_EXCEPTION)
     return [
-        Outcome(rung.candidate, task.fold, status, {}, fit_id=task.id, error=text, raised=raised)
-        for rung in task.rungs
+        Outcome(candidate, fold, status, {}, fit_id=task.id, error=text, raised=raised)
+        for candidate, fold in task.cells
     ]
 
 

@@ -84,7 +84,7 @@ class SparkEngine:
         self.max_failures = _max_failures(str(self._sc.master), str(conf.get("spark.task.maxFailures", "4")))
 
     def live_place(self) -> Place | None:
-        """Where executors reach the driver; None where Spark's own traffic is encrypted."""
+        """The driver, as the executors know it, on the port ``spark.hptune.live.port``; this host in local mode."""
         return place_of(self._sc.getConf(), is_local=self.is_local)
 
     def hosts(self) -> list[Host]:

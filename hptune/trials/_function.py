@@ -13,9 +13,10 @@ from typing import Any
 
 from hptune.context import Run, StepLog, active
 from hptune.engine import Engine, Work
+from hptune.fitters import Reports
 from hptune.records import FitTask, Objective, Outcome
 from hptune.trials._base import Place, Trial
-from hptune.trials._runs import Clock, Shared, finished, shared_by, unfinished
+from hptune.trials._runs import Clock, Shared, finished, shared_by, stopped, unfinished
 
 __all__ = ["FunctionTrial"]
 
@@ -55,21 +56,25 @@ class FunctionTrial(Trial):
         return f"function {getattr(self.function, '__qualname__', type(self.function).__name__)}"
 
     @contextmanager
-    def working(self, engine: Engine, out: Path | None) -> Iterator[Work]:
+    def working(self, engine: Engine, out: Path | None, reports: Reports | None = None) -> Iterator[Work]:
         """Calls the function."""
-        with shared_by(self.sweep, self.objective, engine, out) as shared:
+        with shared_by(self.sweep, self.objective, engine, out, reports) as shared:
             yield functools.partial(_called, self.function, shared)
 
 
 def _called(function: Callable[[dict[str, Any]], Any], shared: Shared, task: FitTask) -> list[Outcome]:
     clock = Clock()
     with tempfile.TemporaryDirectory(prefix="hptune-run-", ignore_cleanup_errors=True) as name:
-        directory = Path(name)
-        log = StepLog(directory)
+        directory, watch = Path(name), shared.watch(task)
+        log = StepLog(directory, watch.see)
         try:
-            with active(Run(shared.run_id(task), task.params, log=log)):
+            with active(Run(shared.run_id(task), task.params, log=log, stops=watch.tell)):
                 value = function(dict(task.params))
         except (Exception, SystemExit):  # a failing trial is a value
             reason = traceback.format_exc()
             return unfinished(shared, task, clock, "failed", reason, log.values(), directory)
+        finally:
+            watch.close()
+        if watch.heeded:
+            return stopped(shared, task, clock, watch, log.values(), directory)
         return finished(shared, task, clock, value, log.values(), directory)

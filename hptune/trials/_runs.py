@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from hptune.engine import Engine, failed
+from hptune.fitters import Reports
 from hptune.records import FitTask, Objective, Outcome, Status
 from hptune.trials._answer import Unusable, fitting, read_answer
 from hptune.trials._delivery import Delivery, deliveries
+from hptune.trials._watch import Watch
 
-__all__ = ["Clock", "Shared", "finished", "shared_by", "unfinished"]
+__all__ = ["Clock", "Shared", "finished", "shared_by", "stopped", "unfinished"]
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +37,8 @@ class Shared:
         What ranks.
     delivery : Delivery, optional
         Brings files to the sweep's directory; None where there is none.
+    reports : Reports, optional
+        Takes what a policy of early termination decides by.
     session : str
         Tells the files of this session's runs from those of others.
     """
@@ -42,11 +46,16 @@ class Shared:
     sweep: str
     objective: Objective
     delivery: Delivery | None = None
+    reports: Reports | None = None
     session: str = field(default_factory=lambda: uuid.uuid4().hex[:6])
 
     def run_id(self, task: FitTask) -> str:
         """What a trial's run is called."""
         return f"{self.sweep}_{task.rungs[0].candidate}"
+
+    def watch(self, task: FitTask) -> Watch:
+        """What a policy sees of a trial."""
+        return Watch(task.rungs[0].candidate, self.objective, self.reports)
 
     def brought(self, task: FitTask, directory: Path) -> tuple[str, str | None]:
         """Where a run's files are now, and what kept them from getting there."""
@@ -62,10 +71,12 @@ class Shared:
 
 
 @contextmanager
-def shared_by(sweep: str, objective: Objective, engine: Engine, out: Path | None) -> Iterator[Shared]:
+def shared_by(
+    sweep: str, objective: Objective, engine: Engine, out: Path | None, reports: Reports | None
+) -> Iterator[Shared]:
     """What the trials of a session share, as long as it is open."""
     with deliveries(engine, out) as delivery:
-        yield Shared(sweep, objective, delivery)
+        yield Shared(sweep, objective, delivery, reports)
 
 
 class Clock:
@@ -123,6 +134,27 @@ def finished(
             replace(done, metrics=answer.metrics, told=answer.told), shared, task, clock, directory
         )
     ]
+
+
+def stopped(
+    shared: Shared,
+    task: FitTask,
+    clock: Clock,
+    watch: Watch,
+    logged: Mapping[str, Sequence[float]],
+    directory: Path,
+) -> list[Outcome]:
+    """The outcome of a trial that a policy ended, with the last score that `watch` saw; else as in `finished`."""
+    last = {name: values[-1] for name, values in logged.items() if values}
+    scores = {} if watch.score is None else {shared.objective.name: watch.score}
+    ended = Outcome(task.rungs[0].candidate, task.fold, "stopped", scores, fit_id=task.id)
+    ended = replace(
+        ended,
+        metrics=fitting(last, shared.objective.metric),
+        stopped_after=watch.steps,
+        unreported=watch.unreported,
+    )
+    return [_with_circumstances(ended, shared, task, clock, directory)]
 
 
 def unfinished(

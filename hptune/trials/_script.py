@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hptune.context import DIRECTORY_VARIABLE, StepLog, begin_run, variable
+from hptune.context import DIRECTORY_VARIABLE, MARKS, StepLog, begin_run, variable
 from hptune.engine import Engine, Work
+from hptune.fitters import Reports
 from hptune.records import FitTask, Objective, Outcome
 from hptune.trials._answer import never_logged_reason
 from hptune.trials._base import Place, Trial
@@ -23,7 +24,8 @@ from hptune.trials._command import Command, environment
 from hptune.trials._inputs import Inputs
 from hptune.trials._package import Package
 from hptune.trials._process import Ended, attended
-from hptune.trials._runs import Clock, Shared, finished, shared_by, unfinished
+from hptune.trials._runs import Clock, Shared, finished, shared_by, stopped, unfinished
+from hptune.trials._watch import LogWatch, Watch
 
 __all__ = ["ScriptTrial"]
 
@@ -86,9 +88,9 @@ class ScriptTrial(Trial):
         return f"script {Path(script).name}"
 
     @contextmanager
-    def working(self, engine: Engine, out: Path | None) -> Iterator[Work]:
+    def working(self, engine: Engine, out: Path | None, reports: Reports | None = None) -> Iterator[Work]:
         """Runs the script."""
-        with shared_by(self.sweep, self.objective, engine, out) as shared:
+        with shared_by(self.sweep, self.objective, engine, out, reports) as shared:
             inputs = self.inputs if engine.is_local else self.inputs.packed()
             yield functools.partial(
                 _ran, _Order(shared, self.command, self.code, inputs, self.literals, self.trial_timeout)
@@ -116,6 +118,8 @@ def _ran(order: _Order, task: FitTask) -> list[Outcome]:
         order.code.unpack(code)
         paths = order.inputs.here(inputs)
         begin_run(directory, order.shared.run_id(task), task.params, paths)
+        watch = order.shared.watch(task)
+        log = LogWatch(watch, directory)
         ended = attended(
             order.command.filled(task.params, {**order.literals, **paths}),
             directory=code,
@@ -123,16 +127,21 @@ def _ran(order: _Order, task: FitTask) -> list[Outcome]:
             output=directory / _OUTPUT,
             errors=directory / _ERRORS,
             seconds=order.trial_timeout,
-            stops=None,
+            stops=log.look if watch.is_needed else None,
         )
-        return _outcomes(order, task, clock, ended, code, directory)
+        log.catch_up()
+        watch.close()
+        return _outcomes(order, task, clock, ended, watch, code, directory)
 
 
 def _outcomes(
-    order: _Order, task: FitTask, clock: Clock, ended: Ended, code: Path, directory: Path
+    order: _Order, task: FitTask, clock: Clock, ended: Ended, watch: Watch, code: Path, directory: Path
 ) -> list[Outcome]:
-    logged = StepLog(directory).values()
+    log = StepLog(directory)
+    logged, heeded = log.values(), log.heeded()
     left = _gathered(code, directory)
+    if ended.reason == "stopped" or heeded:
+        return stopped(order.shared, task, clock, watch, logged, left)
     if ended.reason == "timeout":
         reason = f"the script took longer than {order.trial_timeout:g} s"
         return unfinished(order.shared, task, clock, "timeout", reason, logged, left)
@@ -169,7 +178,7 @@ def _gathered(code: Path, directory: Path) -> Path:
         shutil.move(outputs, directory / _OUTPUTS)
     for name in (_OUTPUT, _ERRORS):
         _shorten(directory / name)
-    for name in ("run.json", "stop", "complete"):
+    for name in MARKS:
         (directory / name).unlink(missing_ok=True)
     return directory
 
