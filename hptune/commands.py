@@ -36,8 +36,10 @@ __all__ = [
     "features",
     "fetch_files",
     "rehearse",
+    "runs",
     "sample",
     "say",
+    "show",
     "status",
     "sweep",
     "upload_files",
@@ -208,17 +210,45 @@ def explain(arguments: argparse.Namespace, say: Say) -> None:
 
 def status(arguments: argparse.Namespace, say: Say) -> None:
     """``hptune status``: what a directory holds."""
-    if is_remote(arguments.path):
-        raise ConfigurationError(
-            f"status reads directories, not {arguments.path}", "fetch it first: hptune fetch URI DIR"
-        )
+    directory = _local_directory(arguments.path, "status")
     from rich.console import Console
 
     from hptune.status import show_status
     from hptune.summary import terminal_width
 
     console = Console(width=terminal_width())
-    show_status(Path(arguments.path.removeprefix("file://")), console, watch=arguments.watch)
+    show_status(directory, console, watch=arguments.watch)
+
+
+def runs(arguments: argparse.Namespace, say: Say) -> None:
+    """``hptune runs``: the child runs of a sweep."""
+    from rich.console import Console
+
+    from hptune.history import read_children
+    from hptune.runs import chosen, shown_runs
+    from hptune.summary import terminal_width
+
+    children = read_children(_local_directory(arguments.out, "runs"))
+    shown = shown_runs(chosen(children, sort=arguments.sort, status=arguments.status), arguments.format)
+    if isinstance(shown, str):
+        print(shown)
+    else:
+        Console(width=terminal_width()).print(shown)
+
+
+def show(arguments: argparse.Namespace, say: Say) -> None:
+    """``hptune show``: one child run."""
+    from hptune.runs import found_run, shown_run
+
+    print(shown_run(found_run(_local_directory(arguments.out, "show"), arguments.run_id)))
+
+
+def _local_directory(path: str, command: str) -> Path:
+    if is_remote(path):
+        raise ConfigurationError(
+            f"{command} reads directories, not {path}", "fetch it first: hptune fetch URI DIR"
+        )
+    return Path(path.removeprefix("file://"))
 
 
 def _early_engine(config: AnyConfig, stack: ExitStack, say: Say) -> tuple[Engine | None, float]:

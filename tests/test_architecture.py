@@ -48,7 +48,7 @@ HOUSE = [
     ["config", "sweep"],
     ["finished", "formats"],
     ["build", "preflight", "remote"],
-    ["explain", "rehearsal", "status"],
+    ["explain", "rehearsal", "runs", "status"],
     ["commands"],
     ["__main__", "api", "cli", "functions", "search"],
 ]
