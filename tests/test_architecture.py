@@ -51,6 +51,7 @@ HOUSE = [
     ["explain", "rehearsal", "runs", "status"],
     ["commands"],
     ["__main__", "api", "cli", "functions", "search"],
+    ["hyperdrive"],
 ]
 FLOORS = {module: floor for floor, modules in enumerate(HOUSE) for module in modules}
 # The only modules that may import a library.

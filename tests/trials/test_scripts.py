@@ -99,7 +99,6 @@ def test_what_a_script_says_and_logs_is_kept(tmp_path: Path) -> None:
     best = result.best_run()
     assert best.steps == {"loss": [3.0, 2.0, 1.0], "score": [0.25, 0.5]}
     assert best.metrics == {"score": 0.5, "loss": 1.0}
-    assert best.get_metrics() == {"score": [0.25, 0.5], "loss": [3.0, 2.0, 1.0]}
     assert best.files["stdout.txt"].read_text() == "stdout of curious_0\n"
     assert best.files["stderr.txt"].read_text() == "stderr of curious_0\n"
     assert best.started > 0 and best.seconds > 0 and best.host
