@@ -10,13 +10,13 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hptune.config import SweepConfig
+from hptune.config import SweepConfig, checked_tracking_uri
 from hptune.engine import BY_NAME as ENGINES
 from hptune.engine import Engine, FitLimits, SerialEngine, hadoop_opener
 from hptune.errors import AllTrialsFailedError, ConfigurationError, InputDataError
@@ -35,6 +35,7 @@ __all__ = [
     "explain",
     "features",
     "fetch_files",
+    "mlflow",
     "rehearse",
     "sample",
     "say",
@@ -95,10 +96,12 @@ def sweep(
     """
     from hptune.formats import check_data
     from hptune.remote import claimed_output, local_inputs, prepared_output
+    from hptune.tracking import check_tracking, tracked
 
     resume = existing in ("resumed", "extended")
     if resume and config.out is None:
         raise ConfigurationError("--resume without the directory of a sweep", "name it with --out")
+    check_tracking(config.tracking)
     # Waiting OpenMP threads must not spin: other programs want the cores too. Read when the library loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with deadline(config.limits.timeout), ExitStack() as stack, ExitStack() as outputs:
@@ -130,7 +133,8 @@ def sweep(
         started = time.monotonic()
         engine = engine or SerialEngine()  # for which nothing is left
         run = _Run(built, todo, engine, directory, out, config.limits.max_failed_trials)
-        result = _carried_out(run, again=again, quiet=quiet, show=show)
+        with tracked(config.tracking, config.name, directory, out, say) as tracking:
+            result = _carried_out(run, tracking, again=again, quiet=quiet, show=show)
         closing_text = closing_lines(result, engine, out=out)
         outputs.close()  # what cannot be sent to a remote place is told before anybody reads that it is there
         show(closing_text)
@@ -223,6 +227,19 @@ def status(arguments: argparse.Namespace, say: Say) -> None:
     show_status(Path(arguments.path.removeprefix("file://")), console, watch=arguments.watch)
 
 
+def mlflow(arguments: argparse.Namespace, say: Say) -> None:
+    """``hptune mlflow``: what MLflow lacks of a sweep."""
+    if is_remote(arguments.out):
+        raise ConfigurationError(
+            f"mlflow reads directories, not {arguments.out}", "fetch it first: hptune fetch URI DIR"
+        )
+    uri = arguments.tracking_uri and checked_tracking_uri(arguments.tracking_uri, "--tracking-uri")
+    from hptune.tracking import send_missing
+
+    directory = Path(arguments.out.removeprefix("file://"))
+    send_missing(directory, uri, say)
+
+
 def _early_engine(config: SweepConfig, stack: ExitStack, say: Say) -> tuple[Engine | None, float]:
     """The engine, where inputs or outputs are on a file system that only Spark reads."""
     from hptune.remote import hadoop_uris
@@ -274,13 +291,15 @@ class _Run(NamedTuple):
     max_failed: int | None
 
 
-def _carried_out(run: _Run, *, again: Callable[[str], str], quiet: bool, show: Say) -> SweepResult:
+def _carried_out(
+    run: _Run, observing: Sequence[Observer], *, again: Callable[[str], str], quiet: bool, show: Say
+) -> SweepResult:
     """The result, whose best candidates are shown; of a sweep that is stopped, how to go on with it."""
     from hptune.summary import ranking, stopped_lines
     from hptune.sweep import carry_out
 
     tally = Tally()
-    observers: list[Observer] = [tally]
+    observers: list[Observer] = [tally, *observing]
     if not quiet:
         observers.append(progress_observer(run.sweep.ranking_metric, run.engine.slots))
     if run.max_failed is not None:

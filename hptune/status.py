@@ -25,7 +25,7 @@ from hptune.records import Outcome
 from hptune.results import collect_cells, cv_table, error_line, ranked_table
 from hptune.summary import best_candidates
 
-__all__ = ["SweepStatus", "find_sweeps", "read_status", "show_status"]
+__all__ = ["SweepStatus", "find_sweeps", "outcomes_of", "read_status", "show_status"]
 
 _CAUSES = 5
 _PAUSE = 2.0  # seconds between two looks at least
@@ -120,7 +120,7 @@ def read_status(path: Path) -> SweepStatus:
     header = kept.sessions[0].first
     about = kept.sessions[-1].first
     grid, folds = kept.grid, len(header["identity"]["cv"])
-    cells = collect_cells(_outcomes(kept.sessions), len(grid), folds, partial=True)
+    cells = collect_cells(outcomes_of(kept.sessions), len(grid), folds, partial=True)
     outcomes = [outcome for row in cells for outcome in row if outcome is not None]
     table = None
     if outcomes:
@@ -200,7 +200,7 @@ def _state(last: Session, holder: Holder | None) -> tuple[str, str]:
     return ("finished", "") if ending["record"] == "finished" else ("stopped early", str(ending["reason"]))
 
 
-def _outcomes(sessions: Sequence[Session]) -> list[Outcome]:
+def outcomes_of(sessions: Sequence[Session]) -> list[Outcome]:
     """Outcomes under the numbers of the last session's candidates.
 
     A cell without a key was fitted anew by each session: the last one counts.

@@ -49,6 +49,7 @@ HOUSE = [
     ["finished", "formats"],
     ["build", "preflight", "remote"],
     ["explain", "rehearsal", "status"],
+    ["tracking"],
     ["commands"],
     ["__main__", "api", "cli", "search"],
 ]

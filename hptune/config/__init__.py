@@ -3,7 +3,8 @@
 from hptune.config._files import SHORT_KEYS, load_config, with_values
 from hptune.config._limits import LimitsConfig
 from hptune.config._parse import parse_config
-from hptune.config._records import DataConfig, SamplingConfig, SweepConfig
+from hptune.config._records import DataConfig, SamplingConfig, SweepConfig, TrackingConfig
+from hptune.config._tracking import checked_tracking_uri
 
 __all__ = [
     "SHORT_KEYS",
@@ -11,6 +12,8 @@ __all__ = [
     "LimitsConfig",
     "SamplingConfig",
     "SweepConfig",
+    "TrackingConfig",
+    "checked_tracking_uri",
     "load_config",
     "parse_config",
     "with_values",

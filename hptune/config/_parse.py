@@ -20,12 +20,13 @@ from hptune.config._sections import (
     spark_settings,
     with_seed,
 )
+from hptune.config._tracking import tracking_section
 from hptune.engine import BY_NAME as ENGINES
 from hptune.errors import ConfigurationError, did_you_mean
 
 __all__ = ["parse_config"]
 
-_NOT_YET = ("early_termination", "tracking", "trial")
+_NOT_YET = ("early_termination", "trial")
 _PLAIN: Mapping[str, tuple[type, ...]] = {
     "name": (str,),
     "constraints": (list, tuple),
@@ -46,6 +47,7 @@ _TOP_LEVEL = (
     "search_space",
     "sampling_algorithm",
     "objective",
+    "tracking",
     *_PLAIN,
 )
 
@@ -100,6 +102,7 @@ def parse_config(raw: Mapping[str, Any], overrides: Iterable[str] = ()) -> Sweep
         estimator_params=params,
         primary_metric=primary_metric(merged.get("objective") or {}),
         early_stopping=early_stopping_section(merged.get("early_stopping"), given.get("seed", 0)),
+        tracking=tracking_section(merged.get("tracking")),
         **given,
     )
 

@@ -11,7 +11,7 @@ from hptune.config._limits import LimitsConfig
 from hptune.records import EarlyStopping
 from hptune.space import SearchSpace
 
-__all__ = ["DataConfig", "SamplingConfig", "SweepConfig"]
+__all__ = ["DataConfig", "SamplingConfig", "SweepConfig", "TrackingConfig"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,14 @@ class SamplingConfig:
 
 
 @dataclass(frozen=True)
+class TrackingConfig:
+    """The `tracking` key: an MLflow server's address, and the experiment, by default the sweep's name."""
+
+    mlflow: str
+    experiment: str | None = None
+
+
+@dataclass(frozen=True)
 class SweepConfig:
     """A checked sweep file with every default filled in. Key names are the file's own."""
 
@@ -66,6 +74,7 @@ class SweepConfig:
     seed: int = 0
     engine: str = "spark"
     spark: Mapping[str, str] = field(default_factory=lambda: {"master": "local[*,4]"})
+    tracking: TrackingConfig | None = None
     out: str | None = None
 
     def to_mapping(self) -> dict[str, Any]:
@@ -89,6 +98,7 @@ class SweepConfig:
             "seed": self.seed,
             "engine": self.engine,
             "spark": dict(self.spark),
+            "tracking": None if self.tracking is None else dataclasses.asdict(self.tracking),
             "out": self.out,
         }
 
