@@ -10,7 +10,7 @@ from typing import Any
 
 from hptune.adaptive import Asked, Exploration, expected_plan
 from hptune.errors import ConfigurationError
-from hptune.identity import Identity, shown_params
+from hptune.identity import CellIdentity, shown_params
 from hptune.journal import Kept, Session, decode_outcome, key_of, read_journal
 from hptune.plan import Plan
 from hptune.records import FitTask, Outcome
@@ -55,7 +55,7 @@ class Agenda:
     """
 
     plan: Plan
-    identity: Identity
+    identity: CellIdentity
     tasks: tuple[FitTask, ...]
     reused: tuple[Outcome, ...] = ()
     kept: Kept | None = None
@@ -65,13 +65,13 @@ class Agenda:
     exploration: Exploration | None = None
 
 
-def fresh_agenda(plan: Plan, identity: Identity) -> Agenda:
+def fresh_agenda(plan: Plan, identity: CellIdentity) -> Agenda:
     """Every fit of the plan, for a journal that is to be begun."""
     return Agenda(plan, identity, plan.tasks, notices=tuple(_of_unknown(identity)))
 
 
 def resumed_agenda(
-    plan: Plan, identity: Identity, journal: Path, config: Mapping[str, Any], shown: str, *, extend: bool
+    plan: Plan, identity: CellIdentity, journal: Path, config: Mapping[str, Any], shown: str, *, extend: bool
 ) -> Agenda:
     """The fits whose outcomes are not in the journal; every fit, where there is no journal yet.
 
@@ -127,9 +127,9 @@ def resumed_agenda(
     return agenda
 
 
-def exploring_agenda(exploration: Exploration, identity: Identity, limit: int) -> Agenda:
+def exploring_agenda(exploration: Exploration, identity: CellIdentity, limit: int) -> Agenda:
     """Every fit of candidates that are still to be found, at most `limit` of them."""
-    plan = expected_plan(limit, len(identity.folds))
+    plan = expected_plan(limit, exploration.plan.n_folds)
     return Agenda(plan, identity, plan.tasks, notices=tuple(_of_unknown(identity)), exploration=exploration)
 
 
@@ -184,7 +184,7 @@ def missing_tasks(plan: Plan, done: Collection[tuple[int, int]]) -> tuple[FitTas
     return tuple(sorted(left, key=lambda task: (-task.cost, task.fold)))
 
 
-def _of_unknown(identity: Identity) -> Iterator[str]:
+def _of_unknown(identity: CellIdentity) -> Iterator[str]:
     if identity.unknown is not None:
         yield f"what --resume cannot know again would be fitted again ({identity.unknown})"
 
@@ -202,7 +202,7 @@ def _known_grid(sessions: Sequence[Session]) -> list[str]:
     return next(list(session.first["grid"]) for session in reversed(sessions) if "grid" in session.first)
 
 
-def _reused(identity: Identity, plan: Plan, sessions: Sequence[Session]) -> Iterator[Outcome]:
+def _reused(identity: CellIdentity, plan: Plan, sessions: Sequence[Session]) -> Iterator[Outcome]:
     lines: dict[str, bytes] = {}
     for session in sessions:
         for line in session.outcomes:
@@ -222,7 +222,7 @@ _MEND_VERSION = "install the version that it was started with, or choose another
 
 
 def _refuse_another_sweep(
-    identity: Identity, config: Mapping[str, Any], sessions: Sequence[Session], shown: str
+    identity: CellIdentity, config: Mapping[str, Any], sessions: Sequence[Session], shown: str
 ) -> None:
     was = sessions[0].first["identity"]
     for name in {**identity.fields, **was}:

@@ -40,7 +40,7 @@ HOUSE = [
         "splits",
         "tables",
     ],
-    ["identity", "plan"],
+    ["children", "identity", "plan"],
     ["adaptive"],
     ["engine", "resume"],
     ["observers", "outputs", "report", "summary", "trials"],
@@ -51,7 +51,7 @@ HOUSE = [
     ["explain", "rehearsal", "status"],
     ["tracking"],
     ["commands"],
-    ["__main__", "api", "cli", "search"],
+    ["__main__", "api", "cli", "functions", "search"],
 ]
 FLOORS = {module: floor for floor, modules in enumerate(HOUSE) for module in modules}
 # The only modules that may import a library.

@@ -79,10 +79,13 @@ class Engine(Protocol):
         As in a configuration file.
     slots : int
         Tasks that run at once.
+    is_local : bool
+        Whether tasks run on this machine, where they see the files that this process sees.
     """
 
     name: str
     slots: int
+    is_local: bool
 
     def threads(self, n_tasks: int) -> int:
         """Native threads that each of `n_tasks` tasks may use, at least 1."""

@@ -39,6 +39,7 @@ class ProcessesEngine:
     """
 
     name = "processes"
+    is_local = True
 
     def __init__(
         self, n_jobs: int = -1, *, max_tasks: int | None = None, trial_timeout: float | None = None

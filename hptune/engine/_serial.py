@@ -16,6 +16,7 @@ class SerialEngine:
 
     name = "serial"
     slots = 1
+    is_local = True
 
     def threads(self, n_tasks: int) -> int:
         """All cores."""
