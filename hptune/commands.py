@@ -10,8 +10,8 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,7 +23,7 @@ from hptune.errors import AllTrialsFailedError, ConfigurationError, InputDataErr
 from hptune.interrupts import deadline
 from hptune.observers import FailureLimit, Observer, Tally, duration, progress_observer, transfer_progress
 from hptune.records import Existing
-from hptune.storage import Store, default_cache, fetch, is_remote, open_store, upload
+from hptune.storage import Opener, Store, default_cache, fetch, is_remote, open_store, upload
 
 if TYPE_CHECKING:
     from hptune.resume import Agenda
@@ -94,7 +94,7 @@ def sweep(
     Of a sweep that `config.out` holds becomes what `existing` says. `again` makes the command that resumes, from
     the output directory's name. `say` gets what is being done, `show` what was found.
     """
-    from hptune.remote import claimed_output, local_inputs, prepared_output
+    from hptune.remote import claimed_output, prepared_output
     from hptune.tracking import check_tracking, tracked
 
     resume = existing in ("resumed", "extended")
@@ -108,7 +108,7 @@ def sweep(
         opener = hadoop_opener(config.spark)
         out = config.out or f"runs/{config.name}-{time.strftime('%Y%m%d-%H%M%S')}"
         directory = stack.enter_context(claimed_output(out, cache=cache, hadoop=opener))
-        local = stack.enter_context(local_inputs(config, cache=cache, say=say, hadoop=opener))
+        local = stack.enter_context(_inputs(config, cache, say, opener))
         _check_inputs(local)
         outputs.enter_context(prepared_output(directory, out, existing=existing, say=say, hadoop=opener))
         from hptune.outputs import clear_output, write_rejects
@@ -116,7 +116,8 @@ def sweep(
         from hptune.summary import closing_lines
         from hptune.sweep import agenda
 
-        built = _built(local, config, cache, say)
+        built = _built(local, config, engine, cache, say)
+        engine = _own_engine(built, config) or engine
         todo = agenda(built, directory, resume=resume, extend=existing == "extended", shown=out)
         for notice in todo.notices:
             say(f"note: {notice}")
@@ -147,7 +148,6 @@ def rehearse(
     """``hptune sweep --dry-run``: everything checked, one fit made, nothing written but the caches of inputs."""
     from hptune.preflight import check_memory
     from hptune.rehearsal import rehearse as lines_of
-    from hptune.remote import local_inputs
     from hptune.sweep import agenda
 
     resume = existing in ("resumed", "extended")
@@ -156,9 +156,10 @@ def rehearse(
     with deadline(config.limits.timeout), ExitStack() as stack:
         engine, _ = _early_engine(config, stack, say)
         opener = hadoop_opener(config.spark)
-        local = stack.enter_context(local_inputs(config, cache=cache, say=say, hadoop=opener))
+        local = stack.enter_context(_inputs(config, cache, say, opener))
         _check_inputs(local)
-        built = _built(local, config, cache, say)
+        built = _built(local, config, engine, cache, say)
+        engine = _own_engine(built, config) or engine
         directory = Path(str(config.out).removeprefix("file://")) if resume else None
         todo = agenda(built, directory, resume=resume, extend=existing == "extended")
         if engine is None:
@@ -239,51 +240,83 @@ def mlflow(arguments: argparse.Namespace, say: Say) -> None:
 
 
 def _early_engine(config: AnyConfig, stack: ExitStack, say: Say) -> tuple[Engine | None, float]:
-    """The engine, where inputs or outputs are on a file system that only Spark reads."""
+    """The engine, where Spark itself reads inputs or outputs, or runs inside each trial."""
     from hptune.remote import hadoop_uris
 
-    uris = hadoop_uris(config)
-    if not uris:
+    uris, distributed = hadoop_uris(config), _is_distributed(config)
+    if not uris and not distributed:
         return None, 0.0
     if config.engine != "spark":
-        raise ConfigurationError(f"{uris[0]} is read through Spark", "use the spark engine")
-    say("starting the spark engine, which reads the files")
-    return _started(config, stack)
+        what = f"{uris[0]} is read through Spark" if uris else "each trial is a Spark job"
+        raise ConfigurationError(what, "use the spark engine")
+    say("starting the spark engine" + (", which reads the files" if uris else ""))
+    return _started(config, stack, FitLimits() if distributed else None)
+
+
+def _is_distributed(config: AnyConfig) -> bool:
+    if not isinstance(config, SweepConfig) or config.is_of_one_machine:
+        return False
+    from hptune.build import is_distributed
+
+    return is_distributed(config)
+
+
+@contextmanager
+def _inputs(config: AnyConfig, cache: Path, say: Say, hadoop: Opener) -> Iterator[AnyConfig]:
+    """The configuration over local copies of its inputs; what a Spark job reads by itself stays where it is."""
+    from hptune.remote import hadoop_uris, local_inputs
+
+    if _is_distributed(config) and hadoop_uris(config):
+        yield config
+        return
+    with local_inputs(config, cache=cache, say=say, hadoop=hadoop) as local:
+        yield local
 
 
 def _check_inputs(config: AnyConfig) -> None:
     """Refuse data that are not there, before anything takes time."""
-    if isinstance(config, SweepConfig):
+    if isinstance(config, SweepConfig) and not _is_distributed(config):
         from hptune.formats import check_data
 
         check_data(config.data)
 
 
-def _built(local: AnyConfig, config: AnyConfig, cache: Path, say: Say) -> AnySweep:
+def _built(local: AnyConfig, config: AnyConfig, engine: Engine | None, cache: Path, say: Say) -> AnySweep:
     """The sweep over the local copies, its folds looked at; its configuration is the one that was asked for."""
-    if isinstance(local, TrialSweepConfig):
-        from hptune.build import build_trials
+    from hptune.build import build_distributed, build_sweep, build_trials
+    from hptune.preflight import check_folds
 
+    if isinstance(local, TrialSweepConfig):
         if local.notice:
             say(f"note: {local.notice}")
         return replace(build_trials(local, cache=cache, progress=say), config=config.to_mapping())
-    from hptune.build import build_sweep
-    from hptune.preflight import check_folds
-
+    if engine is not None and _is_distributed(local):
+        trials = build_distributed(local, slots=engine.slots, cache=cache, progress=say)
+        return replace(trials, config=config.to_mapping())
     built = replace(build_sweep(local, cache=cache, progress=say), config=config.to_mapping())
     named = (local.primary_metric, *local.metrics)
     check_folds(built, tuple(name for name in named if name is not None and ":" not in name))
     return built
 
 
-def _started(config: AnyConfig, stack: ExitStack) -> tuple[Engine, float]:
+def _own_engine(built: AnySweep, config: AnyConfig) -> Engine | None:
+    """Threads of this process for trials that run beside it."""
+    from hptune.sweep import TrialSweep
+
+    if not isinstance(built, TrialSweep) or built.trial.place != "driver":
+        return None
+    limits = config.limits
+    return DriverEngine(
+        limits.max_concurrent_trials or built.trial.at_once, trial_timeout=limits.trial_timeout
+    )
+
+
+def _started(config: AnyConfig, stack: ExitStack, limits: FitLimits | None = None) -> tuple[Engine, float]:
     start = time.monotonic()
-    limits = FitLimits(config.limits.max_concurrent_trials, config.limits.trial_timeout)
-    if isinstance(config, TrialSweepConfig) and config.trial.place == "driver":
-        return DriverEngine(limits.max_tasks or 1, trial_timeout=limits.trial_timeout), 0.0
+    given = FitLimits(config.limits.max_concurrent_trials, config.limits.trial_timeout)
     if isinstance(config, TrialSweepConfig) and config.trial.command is not None:
-        limits = replace(limits, trial_timeout=None)  # a script's own process is ended, not the one around it
-    engine = stack.enter_context(closing(ENGINES[config.engine](config.spark, config.name, limits)))
+        given = replace(given, trial_timeout=None)  # a script's own process is ended, not the one around it
+    engine = stack.enter_context(closing(ENGINES[config.engine](config.spark, config.name, limits or given)))
     return engine, time.monotonic() - start
 
 

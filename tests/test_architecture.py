@@ -60,7 +60,7 @@ HOMES = {
     "mlflow": {"observers"},
     "optuna": {"samplers"},
     "py4j": {"engine"},
-    "pyspark": {"engine"},
+    "pyspark": {"engine", "trials"},
     "xgboost": {"fitters"},
 }
 PRIVATE_HOME = "_sklearn_compat"

@@ -23,6 +23,9 @@ __all__ = [
 ]
 
 
+_OF_ONE_MACHINE = ("catboost", "lightgbm", "sklearn")
+
+
 @dataclass(frozen=True)
 class DataConfig:
     """The `data` key: where the rows are, and how features are made of them."""
@@ -145,6 +148,18 @@ class SweepConfig(CommonConfig):
     cv: Any = 5
     early_stopping: EarlyStopping | None = None
     refit: bool | str = True
+
+    @property
+    def is_of_one_machine(self) -> bool:
+        """Whether names alone tell that each fit is one machine's, without an import that takes seconds."""
+        package, _, name = self.estimator.replace(":", ".").partition(".")
+        is_plain = package in _OF_ONE_MACHINE or (package == "xgboost" and "." not in name)
+        return is_plain and not self.has_holdout
+
+    @property
+    def has_holdout(self) -> bool:
+        """Whether one validation part ranks, which only trials that are Spark jobs have."""
+        return isinstance(self.cv, Mapping) and self.cv.get("type") == "holdout"
 
     def to_mapping(self) -> dict[str, Any]:
         """The file that gives this configuration again."""
