@@ -98,7 +98,9 @@ class Exploration:
         self._deterministic = deterministic
         self._batch = 1
         self._pending: deque[FitTask] = deque()
-        self._scores: list[dict[int, float]] = []  # by candidate, then by fold
+        self._scores: list[
+            dict[int, float | None]
+        ] = []  # by candidate, then by fold; None: stopped before it
         self._untold: set[int] = set()
         self._told: list[int] = []
         self._questions: list[Asked] = []
@@ -135,7 +137,9 @@ class Exploration:
         """Take in what came of fits on folds; the first outcome of a cell counts."""
         for outcome in outcomes:
             scores = self._scores[outcome.candidate]
-            scores.setdefault(outcome.fold, outcome.test_scores.get(self._metric, math.nan))
+            begun = outcome.status != "stopped" or outcome.test_scores
+            score = outcome.test_scores.get(self._metric, math.nan) if begun else None
+            scores.setdefault(outcome.fold, score)
 
     def questions(self) -> list[Asked]:
         """What was asked since the last call."""
@@ -199,7 +203,9 @@ class Exploration:
         self._told += candidates
 
     def _mean(self, candidate: int) -> float:
-        return math.fsum(self._scores[candidate].values()) / self._n_folds
+        """Over all folds; of a stopped candidate the last that was seen of it."""
+        scores = [score for score in self._scores[candidate].values() if score is not None]
+        return math.fsum(scores) / len(scores) if scores else math.nan
 
     def _plan(self, numbers: Sequence[int]) -> None:
         """Line up the fits of these candidates whose scores are missing."""
@@ -209,7 +215,9 @@ class Exploration:
         self._rounds_asked += plan.rounds_asked
         for task in plan.tasks:
             rungs = tuple(replace(rung, candidate=numbers[rung.candidate]) for rung in task.rungs)
-            left = tuple(rung for rung in rungs if task.fold not in self._scores[rung.candidate])
+            left = tuple(
+                rung for rung in rungs if not self._scores[rung.candidate].keys() >= set(task.all_folds)
+            )
             if left:
                 whole = replace(task, id=self._first_fit + len(self._tasks), rungs=rungs)
                 self._tasks.append(whole.of_rungs(left))

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hptune.context import StepLog
 from hptune.records import Outcome
 from hptune.results import Cells, error_line
 
-__all__ = ["CHILDREN", "METRICS_FILE", "ChildRun", "best_first", "children_of"]
+__all__ = ["CHILDREN", "ChildRun", "best_first", "children_of"]
 
 CHILDREN = "children"  # where, below a sweep's directory, its children leave their files
-METRICS_FILE = "metrics.jsonl"
-OUTPUTS = "outputs"
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,7 @@ class ChildRun:
     params : mapping
         Its parameters.
     status : str
-        "ok", "failed", "crashed", "timeout"; "partial" and "not run" where the sweep was stopped.
+        "ok", "failed", "crashed", "timeout", "stopped"; "partial" and "not run" where the sweep was stopped.
     score : float
         What it is ranked by, larger is better; NaN where it has none.
     metrics : mapping of str to float
@@ -76,14 +72,7 @@ class ChildRun:
     @cached_property
     def steps(self) -> Mapping[str, Sequence[float]]:
         """All values of each metric that a trial logged, in their order; empty where it logged none."""
-        values: dict[str, list[float]] = defaultdict(list)
-        if self.directory is not None:
-            with suppress(OSError):
-                for line in (self.directory / METRICS_FILE).read_text("utf-8").splitlines():
-                    with suppress(ValueError, KeyError, TypeError):
-                        logged = json.loads(line)
-                        values[str(logged["name"])].append(float(logged["value"]))
-        return dict(values)
+        return {} if self.directory is None else StepLog(self.directory).values()
 
     @cached_property
     def files(self) -> Mapping[str, Path]:
@@ -145,7 +134,7 @@ def _child(
         return ChildRun(id_, number, params, "not run")
     unfit = [outcome.status for outcome in there if outcome.status != "ok"]
     status: str = unfit[0] if unfit else "ok" if len(there) == len(row) else "partial"
-    scores = [outcome.test_scores.get(metric, math.nan) for outcome in row if outcome is not None]
+    scores = [outcome.final_scores.get(metric, math.nan) for outcome in row if outcome is not None]
     last = there[-1]
     files = next((outcome.files for outcome in there if outcome.files), "")
     folds = [dict(outcome.metrics or outcome.test_scores) for outcome in there]

@@ -14,6 +14,7 @@ import pyarrow as pa
 from hptune.config import SweepConfig, load_config, parse_config
 from hptune.errors import ConfigurationError, OutputError
 from hptune.fitters import MODEL_FILES, read_model
+from hptune.history import read_children
 from hptune.matrix import file_sha256
 from hptune.observers import transfer_progress
 from hptune.outputs import RESULTS, SWEEP, WINNER, read_winner
@@ -110,6 +111,7 @@ def read_result(directory: Path, *, out: str, cache: Path, say: Say, hadoop: Ope
         best_params=params,
         best_score=winner.mean_test_score,
         open_model=functools.partial(_model, out, cache, say, hadoop),
+        open_children=functools.partial(read_children, directory),
         out=out if is_remote(out) else directory,
     )
 

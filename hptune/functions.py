@@ -88,7 +88,7 @@ def minimize(
     if not callable(fn):
         raise ConfigurationError(f"minimize needs a function but got {fn!r}", "give one that takes a dict")
     config = _config(fn, space, place, out, seed, sampler, (max_evals, max_concurrent, timeout))
-    trial = FunctionTrial(fn, config.objective, place)
+    trial = FunctionTrial(fn, config.objective, place, config.name)
     sweep = build_trials(config, trial=trial)
     with deadline(config.limits.timeout), closing(_engine(place, max_concurrent)) as engine:
         if out is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import platform
@@ -21,9 +22,18 @@ from hptune.matrix import FeatureMatrix
 from hptune.records import EarlyStopping, Objective
 from hptune.space import Uncanonical, canonical, content_text
 
-__all__ = ["CellIdentity", "Identity", "TrialIdentity", "library_versions", "shown_params"]
+__all__ = ["CellIdentity", "Identity", "TrialIdentity", "library_versions", "plain_params", "shown_params"]
 
-_NOT_OF_A_CELL = ("cv", "seed", "metrics", "deterministic", "sampling_algorithm", "search_space")
+_NOT_OF_A_CELL = (
+    "cv",
+    "seed",
+    "metrics",
+    "deterministic",
+    "early_termination",
+    "sampling_algorithm",
+    "search_space",
+)
+_LITERALS = ("NoneType", "bool", "int", "float", "str")
 _LIBRARIES = {
     "numpy": ("numpy",),
     "scipy": ("scipy",),
@@ -138,6 +148,8 @@ class Identity(CellIdentity):
         How fits are stopped.
     seed : int, optional
         The configuration's, where there is one.
+    early_termination : mapping, optional
+        The policy that stops candidates.
     sampling : mapping, optional
         Of a sweep that finds its candidates while it runs, the keys of the configuration that decide which.
     """
@@ -152,6 +164,7 @@ class Identity(CellIdentity):
     metrics: Sequence[str]
     early_stopping: EarlyStopping | None = None
     seed: int | None = None
+    early_termination: Mapping[str, Any] | None = None
     sampling: Mapping[str, Any] | None = None
 
     @cached_property
@@ -167,6 +180,7 @@ class Identity(CellIdentity):
             "metrics": list(self.metrics),
             "objective": self._shared["the scorer"].text,
             "early_stopping": early and [early.rounds, early.validation_fraction, early.seed],
+            **({} if self.early_termination is None else {"early_termination": self.early_termination}),
             **(self.sampling or {}),
         }
 
@@ -195,7 +209,7 @@ class TrialIdentity(CellIdentity):
         What ranks.
     n_folds : int, default 1
         Runs of each candidate.
-    seed, sampling
+    seed, early_termination, sampling
         As in `Identity`.
     """
 
@@ -205,6 +219,7 @@ class TrialIdentity(CellIdentity):
     objective: Objective
     n_folds: int = 1
     seed: int | None = None
+    early_termination: Mapping[str, Any] | None = None
     sampling: Mapping[str, Any] | None = None
 
     @cached_property
@@ -216,6 +231,7 @@ class TrialIdentity(CellIdentity):
             "cv": self._folds,
             **{name: told.text for name, told in self._shared.items()},
             "objective": [self.objective.metric, self.objective.goal],
+            **({} if self.early_termination is None else {"early_termination": self.early_termination}),
             **(self.sampling or {}),
         }
 
@@ -250,6 +266,27 @@ def shown_params(text: str) -> dict[str, str]:
     {'kernel': "'rbf'", 'max_depth': '3', 'sizes': '[1, 2.5]'}
     """
     return {name: _shown(value) for name, value in json.loads(text).items()}
+
+
+def plain_params(text: str) -> dict[str, Any]:
+    """The parameters in one of a grid's texts as values: what is no number, text, list or map is its text.
+
+    Examples
+    --------
+    >>> plain_params(canonical({"max_depth": 3, "kernel": "rbf", "sizes": [1, 2.5], "seed": None}))
+    {'kernel': 'rbf', 'max_depth': 3, 'seed': None, 'sizes': [1, 2.5]}
+    """
+    return {name: _plain(value) for name, value in json.loads(text).items()}
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {name: _plain(value) for name, value in node.items()}
+    if isinstance(node, list) and node and node[0] in ("list", "tuple"):
+        return [_plain(item) for item in node[1:]]
+    if isinstance(node, list) and len(node) == 2 and node[0] in _LITERALS:
+        return float(node[1]) if node[0] == "float" else ast.literal_eval(node[1])
+    return _shown(node)
 
 
 def _shown(node: Any) -> str:

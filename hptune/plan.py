@@ -46,7 +46,12 @@ class _Group:
 
 
 def make_plan(
-    estimator: Any, candidates: Sequence[Mapping[str, Any]], n_folds: int, fit_params: Mapping[str, Any]
+    estimator: Any,
+    candidates: Sequence[Mapping[str, Any]],
+    n_folds: int,
+    fit_params: Mapping[str, Any],
+    *,
+    lockstep: bool = False,
 ) -> Plan:
     """Candidates x folds, with the candidates of a ladder drawn together.
 
@@ -60,6 +65,8 @@ def make_plan(
         Number of folds, at least 1.
     fit_params : mapping
         What ``fit`` will get beside X and y; some of it rules ladders out.
+    lockstep : bool, default False
+        Make one task of all folds of a candidate, or of a ladder's candidates.
 
     Returns
     -------
@@ -69,11 +76,20 @@ def make_plan(
     unfitted = [_applied(estimator, params) for params in candidates]
     ladders = [_ladder(candidate, fit_params) for candidate in unfitted]
     groups = [_group(unfitted, candidates, ladders, members) for members in _members(candidates, ladders)]
-    cells = [(group, fold) for group in groups for fold in range(n_folds)]
-    cells.sort(key=lambda cell: (-cell[0].cost, cell[1]))
+    parts = [tuple(range(n_folds))] if lockstep else [(fold,) for fold in range(n_folds)]
+    fits = [(group, folds) for group in groups for folds in parts]
+    fits.sort(key=lambda fit: (-fit[0].cost, fit[1]))
     tasks = tuple(
-        FitTask(number, fold, group.params, group.rungs, group.parameter, group.cost)
-        for number, (group, fold) in enumerate(cells)
+        FitTask(
+            id=number,
+            fold=folds[0],
+            params=group.params,
+            rungs=group.rungs,
+            rung_parameter=group.parameter,
+            cost=group.cost * len(folds),
+            folds=folds if lockstep else (),
+        )
+        for number, (group, folds) in enumerate(fits)
     )
     rounds = sum(ladder.rounds for ladder in ladders if ladder is not None)
     return Plan(tasks, len(candidates), n_folds, rounds * n_folds)

@@ -26,7 +26,7 @@ __all__ = [
 Existing: TypeAlias = Literal["refused", "replaced", "resumed", "extended"]
 """What becomes of a sweep that the output directory holds already."""
 
-Status: TypeAlias = Literal["ok", "failed", "crashed", "timeout"]
+Status: TypeAlias = Literal["ok", "failed", "crashed", "timeout", "stopped"]
 
 Goal: TypeAlias = Literal["maximize", "minimize"]
 
@@ -117,7 +117,7 @@ class Rung:
 
 @dataclass(frozen=True)
 class FitTask:
-    """One fit: a parameter setting on one fold, scored at each of its rungs.
+    """One fit: a parameter setting on one fold, scored at each of its rungs; or its fits on many folds, side by side.
 
     Parameters
     ----------
@@ -133,6 +133,8 @@ class FitTask:
         The parameter in which the rungs differ, such as ``n_estimators``.
     cost : float
         Expected work relative to the other tasks of the plan; any unit.
+    folds : tuple of int
+        Where several folds are fitted in lockstep, all of them; `fold` is then the first.
     """
 
     id: int
@@ -141,6 +143,26 @@ class FitTask:
     rungs: tuple[Rung, ...]
     rung_parameter: str | None = None
     cost: float = 1.0
+    folds: tuple[int, ...] = ()
+
+    @property
+    def all_folds(self) -> tuple[int, ...]:
+        """The folds that are fitted."""
+        return self.folds or (self.fold,)
+
+    @property
+    def cells(self) -> list[tuple[int, int]]:
+        """Candidate and fold of everything that is scored."""
+        return [(rung.candidate, fold) for rung in self.rungs for fold in self.all_folds]
+
+    @property
+    def run(self) -> int:
+        """The number under which a policy of early termination knows it: that of the candidate on its longest rung."""
+        return self.rungs[-1].candidate
+
+    def on_fold(self, fold: int) -> FitTask:
+        """The fit on one of its folds."""
+        return replace(self, fold=fold, folds=(), cost=self.cost / len(self.all_folds))
 
     def alone(self, rung: Rung) -> FitTask:
         """The same fit for one rung only."""
@@ -163,11 +185,12 @@ class Outcome:
     ----------
     candidate, fold : int
         Which cell of the table this fills.
-    status : {"ok", "failed", "crashed", "timeout"}
+    status : {"ok", "failed", "crashed", "timeout", "stopped"}
         "failed" when the fit raised, "crashed" when it ended its process, "timeout" when it took too long; its
-        scores are then the sweep's error score.
+        scores are then the sweep's error score. "stopped" when a policy of early termination ended it.
     test_scores, train_scores : mapping of metric to float
-        Larger is better; a whole number stays one. `train_scores` is empty unless they were asked for.
+        Larger is better; a whole number stays one. `train_scores` is empty unless they were asked for. Of a fit
+        that was stopped they are the last that a policy saw, empty where it was not begun: no score of the candidate.
     n_test_samples : int
         Scored rows.
     fit_time, score_time : float
@@ -185,6 +208,10 @@ class Outcome:
         (0: found in the worker's cache, or nothing is reused).
     best_iteration : int, optional
         With early stopping, the number of boosting rounds up to and including the best.
+    stopped_after : int, optional
+        The rounds, or in a race the folds, by which a policy stopped the candidate.
+    unreported : int
+        Values that did not reach the driver while the fit ran.
     error : str, optional
         Traceback of a failed fit, clipped.
     raised : str, optional
@@ -220,6 +247,8 @@ class Outcome:
     matrices_built: int = 0
     prefix_fits: int = 0
     best_iteration: int | None = None
+    stopped_after: int | None = None
+    unreported: int = 0
     error: str | None = None
     raised: str | None = None
     multimetric: bool = False
@@ -230,6 +259,11 @@ class Outcome:
     metrics: Mapping[str, float] = field(default_factory=dict)
     told: Mapping[str, Any] = field(default_factory=dict)
     files: str = ""
+
+    @property
+    def final_scores(self) -> Mapping[str, float]:
+        """`test_scores`, but none of a fit that was stopped."""
+        return {} if self.status == "stopped" else self.test_scores
 
     def to_json(self) -> str:
         """One line of strict JSON; defaults are left out, and non-finite scores are written as strings.

@@ -81,12 +81,13 @@ def _values(values: Sequence[Any]) -> str:
 
 def _plan(agenda: Agenda) -> str:
     plan = agenda.plan
-    trained = sum(task.rungs[-1].rounds or 0 for task in agenda.tasks)
+    trained = sum((task.rungs[-1].rounds or 0) * len(task.all_folds) for task in agenda.tasks)
+    fits = sum(len(task.all_folds) for task in agenda.tasks)
     rounds = f"; {trained:,} rounds to train, {plan.rounds_asked:,} asked for" if plan.rounds_asked else ""
     done = f", {len(agenda.reused):,} of them done" if agenda.reused else ""
     return (
         f"{plan.n_candidates:,} candidates x {plan.n_folds} folds = {plan.n_cells:,} fold scores{done}:"
-        f" {len(agenda.tasks):,} fits{rounds}"
+        f" {fits:,} fits{rounds}"
     )
 
 

@@ -75,7 +75,7 @@ def cv_table(
     candidates : sequence of mapping
         In the table's order.
     cells : list of list of Outcome
-        ``cells[candidate][fold]``. A candidate without one of its outcomes has no mean.
+        ``cells[candidate][fold]``. A candidate without one of its outcomes, or that was stopped, has no mean.
     metrics : sequence of str
         Scorer names; ``["score"]`` for a single metric.
     error_score : float, default nan
@@ -92,8 +92,10 @@ def cv_table(
 
 
 def _scored(outcome: Outcome, failed: Mapping[str, float]) -> dict[str, Any]:
-    told = {**outcome.metrics, **outcome.test_scores}
+    told = {} if outcome.status == "stopped" else {**outcome.metrics, **outcome.test_scores}
     scores = {name: told.get(name, value) for name, value in failed.items()}
+    if outcome.status == "stopped":
+        scores = dict.fromkeys(failed, np.nan)
     return {"test_scores": scores, "fit_time": outcome.fit_time, "score_time": outcome.score_time}
 
 
@@ -134,10 +136,12 @@ def ranked_table(results: Mapping[str, Any], cells: Cells, metric: str) -> pd.Da
     """The table that people look at first, best candidate on top.
 
     The columns of ``cv_results_`` (parameters masked there are missing here), then ``status`` ("ok", what became
-    of the first fold that is not, for scores that are no finite number "not finite", and where the sweep was
-    stopped "partial" or "not run"), ``error`` (the line that names that fold's), ``fit_id`` (candidates with an
-    equal one shared their fits), ``rounds_trained``, ``prefix_fits`` and ``work_time``, whose sums over the table
-    are the work really done.
+    of the first fold that is not, "stopped" by a policy of early termination among it, for scores that are no
+    finite number "not finite", and where the sweep was stopped "partial" or "not run"), ``error`` (the line that
+    names that fold's), ``fit_id`` (candidates with an equal one shared their fits), ``rounds_trained``,
+    ``prefix_fits`` and ``work_time``, whose sums over the table are the work really done. Where a policy stopped
+    candidates, ``stopped_after`` tells after how many rounds (in a race, folds) and ``last_score`` the mean that
+    the policy saw last; it is no score of the candidate, which comes after all that have one.
     """
     table = pd.DataFrame({name: _plain(column) for name, column in results.items() if name != "params"})
     table.insert(0, "candidate", range(len(table)))
@@ -151,10 +155,26 @@ def ranked_table(results: Mapping[str, Any], cells: Cells, metric: str) -> pd.Da
     table["prefix_fits"] = [sum(outcome.prefix_fits for outcome in row) for row in there]
     table["work_time"] = [sum(outcome.work_time for outcome in row) for row in there]
     table[f"rank_test_{metric}"] = _ranks(results[f"mean_test_{metric}"])
-    order = table.assign(finite=finite).sort_values(
-        ["finite", f"rank_test_{metric}", "candidate"], ascending=[False, True, True]
-    )
-    return table.loc[order.index].reset_index(drop=True)
+    order = {"finite": finite, f"rank_test_{metric}": table[f"rank_test_{metric}"]}
+    rising = [False, True]
+    if (table["status"] == "stopped").any():
+        stopped = [_stopped(row, metric) for row in there]
+        table["stopped_after"] = pd.array([rounds for rounds, _ in stopped], dtype="Int64")
+        table["last_score"] = [score for _, score in stopped]
+        order |= {name: table[name] for name in ("stopped_after", "last_score")}
+        rising += [False, False]
+    order["candidate"] = table["candidate"]
+    ordered = pd.DataFrame(order).sort_values([*order], ascending=[*rising, True])
+    return table.loc[ordered.index].reset_index(drop=True)
+
+
+def _stopped(row: Sequence[Outcome], metric: str) -> tuple[int | None, float]:
+    """After how many rounds or folds a policy stopped a candidate, and the mean that it saw last."""
+    rounds = [outcome.stopped_after for outcome in row if outcome.stopped_after is not None]
+    if not rounds:
+        return None, np.nan
+    scores = [outcome.test_scores[metric] for outcome in row if metric in outcome.test_scores]
+    return rounds[0], float(np.mean(scores)) if scores else np.nan
 
 
 def cv_table_again(table: pd.DataFrame) -> dict[str, Any]:
@@ -244,7 +264,7 @@ def sweeping_results(
     columns = (results[f"mean_test_{metric}"], results[f"std_test_{metric}"], results["params"])
     for number, (mean, std, params) in enumerate(zip(*columns, strict=True)):
         status = statuses[number] if statuses else "ok"
-        mark = f", status: {status}" if status in UNFINISHED else ""
+        mark = f", status: {status}" if status in (*UNFINISHED, "stopped") else ""
         lines.append(f"mean: {mean:.5f}, std: {std:.5f}, params: {params}{mark}")
     return "\n".join(lines) + "\n"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -162,7 +162,7 @@ def resumed_exploration(
     resumed = replace(
         agenda,
         plan=plan,
-        tasks=missing_tasks(plan, cells),
+        tasks=missing_tasks(plan, set(cells)),
         reused=tuple(cells.values()),
         kept=kept,
         first_fit=first_fit,
@@ -170,7 +170,7 @@ def resumed_exploration(
     return _noted(resumed, _CUT_OFF) if kept.torn else resumed
 
 
-def missing_tasks(plan: Plan, done: Collection[tuple[int, int]]) -> tuple[FitTask, ...]:
+def missing_tasks(plan: Plan, done: Set[tuple[int, int]]) -> tuple[FitTask, ...]:
     """The plan's fits for cells (candidate, fold) that are not done, the longest first.
 
     Rungs that are done leave their ladder. A rung above them is fitted from round 0: a booster that is
@@ -178,7 +178,9 @@ def missing_tasks(plan: Plan, done: Collection[tuple[int, int]]) -> tuple[FitTas
     """
     left = []
     for task in plan.tasks:
-        rungs = tuple(rung for rung in task.rungs if (rung.candidate, task.fold) not in done)
+        rungs = tuple(
+            rung for rung in task.rungs if not {(rung.candidate, fold) for fold in task.all_folds} <= done
+        )
         if rungs:
             left.append(task.of_rungs(rungs))
     return tuple(sorted(left, key=lambda task: (-task.cost, task.fold)))

@@ -132,7 +132,7 @@ def savings(plan: Plan, cells: Cells, *, reused: int = 0) -> Savings:
     outcomes = [outcome for row in cells for outcome in row if outcome is not None]
     return Savings(
         cells=plan.n_cells,
-        fits=len({outcome.fit_id for outcome in outcomes}),
+        fits=len({(outcome.fit_id, outcome.fold) for outcome in outcomes}),
         rounds_asked=plan.rounds_asked,
         rounds_trained=sum(outcome.rounds_trained for outcome in outcomes),
         seconds_asked=sum(outcome.fit_time + outcome.score_time for outcome in outcomes),

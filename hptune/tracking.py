@@ -5,7 +5,6 @@ Everything is read from the journal, by both: what is sent later is what would h
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import math
@@ -18,14 +17,16 @@ from typing import Any
 
 import pandas as pd
 
+from hptune.children import ChildRun, children_of
 from hptune.config import TrackingConfig
 from hptune.errors import ConfigurationError, HptuneError, InputDataError, StorageError
-from hptune.identity import shown_params
+from hptune.history import folds_of, outcomes_of
+from hptune.identity import plain_params
 from hptune.journal import Kept, decode_outcome, read_journal
 from hptune.locks import held
 from hptune.observers import (
     Background,
-    ChildRun,
+    CandidateRun,
     Ending,
     MlflowRuns,
     Observer,
@@ -36,7 +37,6 @@ from hptune.observers import (
 from hptune.outputs import JOURNAL
 from hptune.records import Outcome
 from hptune.results import Cells, cv_table, ranked_table
-from hptune.status import outcomes_of
 
 __all__ = ["check_tracking", "send_missing", "tracked"]
 
@@ -248,30 +248,33 @@ class _Ledger:
         params = {**_flat(self._config), "data.fingerprint": str(identity.get("data")), **versions}
         return SweepRun(digest.hexdigest()[:32], self.name, header["started"], params)
 
-    def finished(self) -> Iterator[ChildRun]:
+    def finished(self) -> Iterator[CandidateRun]:
         """Candidates whose folds have all come in since the last time."""
-        n_folds = len(self._header["identity"]["cv"])
+        n_folds = folds_of(self._kept)
         numbers = [number for number, folds in self._folds.items() if len(folds) == n_folds]
         if not numbers:
             return
         self._told.update(numbers)
-        cells: Cells = [[each for _, each in sorted(self._folds.pop(n).items())] for n in numbers]
+        found = {n: [each for _, each in sorted(self._folds.pop(n).items())] for n in numbers}
+        cells: Cells = [[*row] for row in found.values()]
         grid, written = self._kept.grid, (self._directory / JOURNAL).stat().st_mtime
         keys = _keys(grid)
-        shown = [shown_params(grid[number]) for number in numbers]
-        results = cv_table(shown, cells, self._about["metrics"])
-        table = ranked_table(results, cells, self._about["ranking_metric"])
+        given = [plain_params(grid[number]) for number in numbers]
+        about = self._about
+        table = ranked_table(cv_table(given, cells, about["metrics"]), cells, about["ranking_metric"])
+        children = children_of(self.name, given, cells, about["ranking_metric"], self._directory)
         for row in table.to_dict("records"):
-            place = row["candidate"]
-            seconds = sum(each.fit_time + each.score_time for each in cells[place] if each is not None)
-            self._see(numbers[place], row)
-            yield ChildRun(
-                key=keys[numbers[place]],
-                name=_run_name(numbers[place]),
-                started=written - seconds,
-                ended=written,
-                params={name: _bare(text) for name, text in shown[place].items()},
-                metrics=[(self._shown(name), 0, value) for name, value in _numbers(row)],
+            number, child = numbers[row["candidate"]], children[row["candidate"]]
+            self._see(number, row)
+            ended = child.started + child.seconds if child.started else written
+            scores = ((self._shown(name), 0, value) for name, value in _numbers(row))
+            yield CandidateRun(
+                key=keys[number],
+                name=_run_name(number),
+                started=ended - child.seconds,
+                ended=ended,
+                params={name: str(value) for name, value in child.params.items()},
+                metrics=[*scores, *(_logged(child) if any(cell.metrics for cell in found[number]) else ())],
                 status=row["status"],
                 error=None if pd.isna(row["error"]) else row["error"],
             )
@@ -345,14 +348,11 @@ def _flat(value: Any, prefix: str = "") -> dict[str, str]:
     return {} if value is None or value == [] else {prefix: str(value)}
 
 
-def _bare(text: str) -> str:
-    """A parameter as the table has it: a text without its quotes."""
-    if text[:1] not in ("'", '"'):
-        return text
-    try:
-        return str(ast.literal_eval(text))
-    except (SyntaxError, ValueError):
-        return text
+def _logged(child: ChildRun) -> Iterator[tuple[str, int, float]]:
+    """What a trial told under its own names: every value of what it logged, and the rest once."""
+    values = {**{name: [value] for name, value in child.metrics.items()}, **child.steps}
+    for name, each in values.items():
+        yield from ((name, step, value) for step, value in enumerate(each) if math.isfinite(value))
 
 
 def _numbers(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

@@ -108,6 +108,7 @@ def _check_keys(config: SweepConfig) -> None:
     """Refuse what only fits on one machine have."""
     refused = {
         "engine": config.engine != "spark",
+        "early_termination": config.early_termination is not None,
         "early_stopping": config.early_stopping is not None,
         "data.test": config.data.test is not None,
         "data.categories": config.data.categories == "native",

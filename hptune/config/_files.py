@@ -21,6 +21,7 @@ SHORT_KEYS = {name: f"data.{name}" for name in ("test", "target", "id", "weight"
     "max_failures": "limits.max_failed_trials",
 }
 """What the command line's flags are called, and ``run_sweep``'s keywords may be, in the sweep file."""
+_SHORT_FOR = {"data": "path", "early_termination": "type", "estimator": "class", "sampling_algorithm": "type"}
 
 
 def load_config(path: Path) -> dict[str, Any]:
@@ -102,5 +103,5 @@ def _with_value(node: Any, path: Sequence[str], value: Any, shown: str) -> dict[
 
 def _as_map(key: str, value: Any) -> Any:
     """The value; where it is the text that stands for a map, the map."""
-    short_for = {"data": "path", "estimator": "class", "sampling_algorithm": "type"}.get(key)
+    short_for = _SHORT_FOR.get(key)
     return {short_for: value} if short_for and isinstance(value, str) else value

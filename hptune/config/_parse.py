@@ -12,6 +12,7 @@ from hptune.config._sections import (
     check_keys,
     data_section,
     early_stopping_section,
+    early_termination_section,
     estimator_section,
     primary_metric,
     required,
@@ -28,7 +29,6 @@ from hptune.records import Objective
 
 __all__ = ["parse_config"]
 
-_NOT_YET = ("early_termination",)
 _PLAIN: Mapping[str, tuple[type, ...]] = {
     "name": (str,),
     "constraints": (list, tuple),
@@ -42,7 +42,16 @@ _PLAIN: Mapping[str, tuple[type, ...]] = {
 _OF_FITS: Mapping[str, tuple[type, ...]] = {"cv": (int, dict), "refit": (bool, str)}
 _FITS_ONLY = ("data", "estimator", "early_stopping", *_OF_FITS)
 _TRIALS_ONLY = ("inputs", "experiment_name", *IGNORED)
-_TOP_LEVEL = ("trial", "limits", "search_space", "sampling_algorithm", "objective", "tracking", *_PLAIN)
+_TOP_LEVEL = (
+    "trial",
+    "early_termination",
+    "limits",
+    "search_space",
+    "sampling_algorithm",
+    "objective",
+    "tracking",
+    *_PLAIN,
+)
 _DEFAULT_OBJECTIVE = Objective("loss", "minimize")  # of functions, as Hyperopt has it
 
 
@@ -59,7 +68,7 @@ def parse_config(raw: Mapping[str, Any], overrides: Iterable[str] = ()) -> AnyCo
     Raises
     ------
     ConfigurationError
-        A key is unknown, missing, of the wrong type or not supported yet.
+        A key is unknown, missing or of the wrong type.
 
     Examples
     --------
@@ -72,7 +81,7 @@ def parse_config(raw: Mapping[str, Any], overrides: Iterable[str] = ()) -> AnyCo
 
 
 def _of_fits(merged: Mapping[str, Any]) -> SweepConfig:
-    check_keys("", merged, (*_TOP_LEVEL, *_FITS_ONLY, *_NOT_YET))
+    check_keys("", merged, (*_TOP_LEVEL, *_FITS_ONLY))
     common = _common(merged)
     given = {name: merged[name] for name in _OF_FITS if merged.get(name) is not None}
     _check_types(given, _OF_FITS)
@@ -96,7 +105,7 @@ def _of_trials(merged: Mapping[str, Any]) -> TrialSweepConfig:
     for key in _FITS_ONLY:
         if merged.get(key) is not None:
             raise ConfigurationError(f"key {key!r} does not go with a trial", "take one of them out")
-    check_keys("", merged, (*_TOP_LEVEL, *_TRIALS_ONLY, *_NOT_YET))
+    check_keys("", merged, (*_TOP_LEVEL, *_TRIALS_ONLY))
     if merged.get("type", "sweep") != "sweep":
         raise ConfigurationError(f"type is {merged['type']!r}", "give a sweep job's file")
     common = _common(merged)
@@ -119,9 +128,6 @@ def _of_trials(merged: Mapping[str, Any]) -> TrialSweepConfig:
 
 def _common(merged: Mapping[str, Any]) -> dict[str, Any]:
     """What all sweeps have, checked."""
-    for key in _NOT_YET:
-        if merged.get(key):
-            raise ConfigurationError(f"key {key!r} is not supported yet", "take it out")
     given = {name: merged[name] for name in _PLAIN if merged.get(name) is not None}
     _check_types(given, _PLAIN)
     for name in given.keys() & {"constraints", "metrics"}:
@@ -131,8 +137,14 @@ def _common(merged: Mapping[str, Any]) -> dict[str, Any]:
     space = search_space_section(required(merged, "search_space"))
     limits = limits_section(merged.get("limits") or {})
     sampling = sampling_section(merged.get("sampling_algorithm"), space, limits, given.get("seed", 0))
-    tracking = tracking_section(merged.get("tracking"))
-    return {**given, "search_space": space, "limits": limits, "sampling": sampling, "tracking": tracking}
+    return {
+        **given,
+        "search_space": space,
+        "limits": limits,
+        "sampling": sampling,
+        "tracking": tracking_section(merged.get("tracking")),
+        "early_termination": early_termination_section(merged.get("early_termination")),
+    }
 
 
 def _no_timeout(what: str, engines: str) -> ConfigurationError:

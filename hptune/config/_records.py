@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from hptune.config._limits import LimitsConfig
+from hptune.policies import Policy, written
 from hptune.records import EarlyStopping, Objective
 from hptune.space import SearchSpace
 
@@ -109,6 +110,7 @@ class CommonConfig:
     limits: LimitsConfig = LimitsConfig()
     name: str = "sweep"
     metrics: tuple[str, ...] = ()
+    early_termination: Policy | None = None
     seed: int = 0
     engine: str = "spark"
     spark: Mapping[str, str] = field(default_factory=lambda: {"master": "local[*,4]"})
@@ -126,6 +128,10 @@ class CommonConfig:
             "sampling_algorithm": self.sampling.to_mapping(),
             "deterministic": self.deterministic,
         }
+
+    def _termination_keys(self) -> dict[str, Any]:
+        policy = self.early_termination
+        return {"early_termination": None if policy is None else written(policy)}
 
     def _running_keys(self) -> dict[str, Any]:
         return {
@@ -175,6 +181,7 @@ class SweepConfig(CommonConfig):
             "metrics": list(self.metrics),
             "cv": self.cv,
             "early_stopping": _early_stopping_keys(self.early_stopping),
+            **self._termination_keys(),
             "refit": self.refit,
             **self._running_keys(),
         }
@@ -202,6 +209,7 @@ class TrialSweepConfig(CommonConfig):
             "objective": {"primary_metric": self.objective.metric, "goal": self.objective.goal},
             "limits": self.limits.to_mapping(),
             "metrics": list(self.metrics),
+            **self._termination_keys(),
             **self._running_keys(),
         }
 

@@ -10,6 +10,7 @@ from typing import Any
 from hptune.config._limits import LimitsConfig
 from hptune.config._records import DataConfig, SamplingConfig
 from hptune.errors import ConfigurationError, did_you_mean
+from hptune.policies import Policy, parse_policy
 from hptune.records import EarlyStopping
 from hptune.samplers import BY_NAME as SAMPLERS
 from hptune.space import SearchSpace, parse_space
@@ -18,6 +19,7 @@ __all__ = [
     "check_keys",
     "data_section",
     "early_stopping_section",
+    "early_termination_section",
     "estimator_section",
     "primary_metric",
     "required",
@@ -190,6 +192,11 @@ def early_stopping_section(value: Any, seed: int) -> EarlyStopping | None:
             f"early_stopping.validation_fraction must lie between 0 and 1 but is {fraction}", example
         )
     return EarlyStopping(rounds, fraction, seed)
+
+
+def early_termination_section(value: Any) -> Policy | None:
+    """`early_termination`, where it is given: a type, or a map."""
+    return None if value is None else parse_policy(value)
 
 
 def primary_metric(objective: Any) -> str | None:

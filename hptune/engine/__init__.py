@@ -8,6 +8,7 @@ from typing import Any
 
 from hptune.engine._base import (
     Engine,
+    Feed,
     FitLimits,
     Host,
     Work,
@@ -26,6 +27,7 @@ __all__ = [
     "BY_NAME",
     "DriverEngine",
     "Engine",
+    "Feed",
     "FitLimits",
     "Host",
     "ProcessesEngine",

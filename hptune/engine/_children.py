@@ -191,20 +191,24 @@ class Pool:
 
     def endings(self) -> Iterator[Ending]:
         """Wait until a child has something to tell, or has had its time; then what has ended."""
-        left = [child.seconds_left(self._limit) for child, _ in self._busy.values()]
+        left = [child.seconds_left(self._limit_of(task)) for child, task in self._busy.values()]
         soonest = min((seconds for seconds in left if seconds is not None), default=None)
         told = wait([*self._busy], soonest)
         for connection, (child, task) in [*self._busy.items()]:
             ending = None
             if connection in told:
                 ending = child.ending(task)
-            elif self._limit is not None and child.seconds_left(self._limit) == 0:
+            elif self._limit is not None and child.seconds_left(self._limit_of(task)) == 0:
                 ending = child.give_up(task, self._limit)
             if ending is not None:
                 del self._busy[connection]
                 if ending.status in ("ok", "failed"):
                     self._idle.append(child)
                 yield ending
+
+    def _limit_of(self, task: FitTask) -> float | None:
+        """Seconds for a task: each of the folds that it fits has its time."""
+        return None if self._limit is None else self._limit * len(task.all_folds)
 
     def close(self) -> None:
         """End the children that have a task; the others wait for the next pool."""

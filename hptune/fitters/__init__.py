@@ -1,6 +1,14 @@
 """Fitting and scoring on an executor, one member for each way to share work between candidates."""
 
-from hptune.fitters._base import Evaluation, Fitter, Ladder, apply_params, thread_caps, warn_of_capped_threads
+from hptune.fitters._base import (
+    Evaluation,
+    Fitter,
+    Ladder,
+    Reports,
+    apply_params,
+    thread_caps,
+    warn_of_capped_threads,
+)
 from hptune.fitters._data_needs import takes_categories, takes_missing, takes_weights, with_feature_types
 from hptune.fitters._early_stopping import stopping_early
 from hptune.fitters._matrix_cache import nothing_kept
@@ -17,6 +25,7 @@ __all__ = [
     "FitBytes",
     "Fitter",
     "Ladder",
+    "Reports",
     "SavedModel",
     "apply_params",
     "check_parameter_names",

@@ -23,7 +23,9 @@ __all__ = [
     "Fold",
     "Ladder",
     "LongFit",
+    "Reports",
     "TrainingRows",
+    "Watch",
     "apply_params",
     "is_multimetric",
     "scores_by_name",
@@ -34,6 +36,8 @@ __all__ = [
 ]
 
 Fold: TypeAlias = tuple[npt.NDArray[Any], npt.NDArray[Any]]
+Watch: TypeAlias = Callable[[int, Callable[[], Any]], bool]
+"""``watch(rounds, scores)`` at the end of each round: whether to stop; ``scores()`` scores the model so far."""
 
 _THREAD_PARAMETERS = ("n_jobs", "nthread", "thread_count")
 
@@ -44,6 +48,22 @@ class Ladder:
 
     parameter: str
     rounds: int
+
+
+class Reports(Protocol):
+    """Where values go that a policy decides by; runs are known by the numbers of their candidates."""
+
+    def reads(self, step: int) -> bool:
+        """Whether the value after so many rounds is wanted."""
+
+    def report(self, run: int, step: int, value: float) -> bool:
+        """Report a value, larger is better; whether the run should stop."""
+
+    def stops(self, run: int) -> bool:
+        """Whether the run should stop, as far as it is known here."""
+
+    def finish(self, run: int) -> int:
+        """No more values of the run come; how many of them did not arrive."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +100,12 @@ class Evaluation:
         Rows of a group are not parted by early stopping's validation rows.
     scoring_errors : bool, default False
         Tell in an outcome's error what a scorer raised, at the price of calling it again where a score is NaN.
+    reports : Reports, optional
+        Gets the values of tasks whose folds are fitted in lockstep.
+    metric : str, default "score"
+        The score that is reported.
+    watch : Watch, optional
+        Sees each round of the one fit at hand.
     """
 
     estimator: Any
@@ -98,6 +124,9 @@ class Evaluation:
     early_stopping: EarlyStopping | None = None
     groups: Any = None
     scoring_errors: bool = False
+    reports: Reports | None = None
+    metric: str = "score"
+    watch: Watch | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +145,9 @@ class TrainingRows:
         Names the run.
     started : float
         ``time.perf_counter()`` when the work for this fit began.
+    watch : callable, optional
+        ``watch(rounds, model)`` is called at the end of each round, where ``model()`` is the model so far, and says
+        whether to stop there.
     """
 
     X: Any
@@ -124,6 +156,7 @@ class TrainingRows:
     key: Hashable
     run_id: str
     started: float
+    watch: Callable[[int, Callable[[], Any]], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -143,6 +176,8 @@ class LongFit:
         What an earlier fit spent on what this one found ready.
     matrices_built, prefix_fits, best_iteration
         As in `Outcome`.
+    stopped : bool, default False
+        Whether the watch stopped it.
     """
 
     model_of: Callable[[int | None], Any]
@@ -152,10 +187,14 @@ class LongFit:
     matrices_built: int = 0
     prefix_fits: int = 0
     best_iteration: int | None = None
+    stopped: bool = False
 
 
 class Fitter(Protocol):
     """Knows how to fit a family of estimators, and which of their candidates may share one fit."""
+
+    def watches(self, estimator: Any) -> bool:
+        """Whether its fits have rounds that can be watched, and end where the watch says so."""
 
     def accepts(self, estimator: Any) -> bool:
         """Whether this member takes the estimator (exact types: a subclass may behave otherwise)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from hptune.fitters._base import (
     Ladder,
     LongFit,
     TrainingRows,
+    Watch,
     apply_params,
     is_multimetric,
     scores_by_name,
@@ -58,16 +60,23 @@ class LadderFitter(ABC):
         The parameter that counts rounds.
     fit_params : frozenset of str
         Fit parameters with which rounds are known to be shared.
+    watched : bool
+        Whether `fit` heeds the watch of the rows that it gets.
     """
 
     classes: ClassVar[tuple[type, ...]]
     parameter: ClassVar[str] = "n_estimators"
     fit_params: ClassVar[frozenset[str]] = frozenset({"sample_weight"})
     default_rounds: ClassVar[int | None] = None
+    watched: ClassVar[bool] = False
 
     def accepts(self, estimator: Any) -> bool:
         """Whether the estimator is of exactly one of the classes: a subclass may behave otherwise."""
         return type(estimator) in self.classes
+
+    def watches(self, estimator: Any) -> bool:
+        """Whether all of its fits can be watched."""
+        return self.watched
 
     def ladder(self, estimator: Any, fit_params: Mapping[str, Any]) -> Ladder | None:
         """The ladder, where the first n rounds of a longer fit are known to equal a shorter fit."""
@@ -100,7 +109,7 @@ class LadderFitter(ABC):
 
     def fit_and_score(self, task: FitTask, data: Evaluation) -> list[Outcome]:
         """One fit for all rungs; where it fails, each rung is fitted apart and has its own answer."""
-        if task.rung_parameter is not None:
+        if task.rung_parameter is not None or data.watch is not None:
             try:
                 return climb(task, data, self.fit)
             except Exception:  # noqa: S110 - scikit-learn's way below decides what each rung makes of an error
@@ -115,12 +124,28 @@ def climb(task: FitTask, data: Evaluation, fit: Fit) -> list[Outcome]:
     train, test = data.folds[task.fold]
     X, y = safe_split(estimator, data.X, data.y, train)
     fit_params = aligned_fit_params(data.X, data.fit_params, train)
-    long_fit = fit(estimator, TrainingRows(X, y, fit_params, task.fold, data.run_id, started))
     X_test, y_test = safe_split(estimator, data.X, data.y, test, train)
     scored = {"test": ScoredRows(X_test, y_test, aligned_fit_params(data.X, data.score_params, test))}
+    watch = None if data.watch is None else _watching(data, data.watch, scored["test"])
+    rows = TrainingRows(X, y, fit_params, task.fold, data.run_id, started, watch)
+    long_fit = fit(estimator, rows)
     if data.return_train_score:
         scored["train"] = ScoredRows(X, y, aligned_fit_params(data.X, data.score_params, train))
     return score_rungs(task, data, long_fit, scored)
+
+
+def _watching(data: Evaluation, watch: Watch, rows: ScoredRows) -> Callable[[int, Callable[[], Any]], bool]:
+    """A watch of models for one of scores; what a scorer warns of is left to the score that stays."""
+
+    def watching(rounds: int, model: Callable[[], Any]) -> bool:
+        def scores() -> dict[str, float]:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return scores_by_name(_scores(model(), rows, data))
+
+        return watch(rounds, scores)
+
+    return watching
 
 
 def estimator_for(task: FitTask, data: Evaluation) -> Any:
@@ -136,7 +161,10 @@ def score_rungs(
     outcomes: list[Outcome] = []
     below: int | None = 0
     for rung in task.rungs:
-        outcomes.append(_score_rung(task.fold, rung, below, data, fit, rows))
+        if fit.stopped and (rung.rounds is None or rung.rounds > fit.rounds):
+            outcomes.append(_stopped(task.fold, rung, below, fit))
+        else:
+            outcomes.append(_score_rung(task.fold, rung, below, data, fit, rows))
         below = rung.rounds
     return outcomes
 
@@ -166,6 +194,22 @@ def _score_rung(
         prefix_fits=fit.prefix_fits if is_first else 0,
         best_iteration=fit.best_iteration,
         error=scoring_error(data, test_scores, model, test.X, test.y, test.score_params),
+    )
+
+
+def _stopped(fold: int, rung: Rung, below: int | None, fit: LongFit) -> Outcome:
+    """What came of a rung that was not reached; who stopped the fit knows its scores."""
+    seconds, is_first = fit.seconds_at(None), below == 0
+    return Outcome(
+        candidate=rung.candidate,
+        fold=fold,
+        status="stopped",
+        test_scores={},
+        fit_time=seconds + fit.reused_seconds,
+        work_time=seconds - (0.0 if is_first else fit.seconds_at(min(below or 0, fit.rounds))),
+        rounds_trained=fit.rounds - _trained(fit, below),
+        matrices_built=fit.matrices_built if is_first else 0,
+        prefix_fits=fit.prefix_fits if is_first else 0,
     )
 
 

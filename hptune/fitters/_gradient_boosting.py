@@ -29,6 +29,7 @@ class GradientBoostingFitter(LadderFitter):
     """
 
     classes = (GradientBoostingClassifier, GradientBoostingRegressor)
+    watched = True
 
     def shares(self, params: Mapping[str, Any]) -> bool:
         """Seeded by an int; an `init` estimator of one's own may be random, so it rules sharing out."""
@@ -46,16 +47,29 @@ class GradientBoostingFitter(LadderFitter):
     def fit(self, estimator: Any, rows: TrainingRows) -> LongFit:
         """All stages, with a clock on each."""
         ends: list[float] = []
+        watched, stopped = 0.0, False
 
-        def clock(stage: int, model: Any, variables: Mapping[str, Any]) -> None:
-            ends.append(time.perf_counter() - rows.started)
+        def clock(stage: int, model: Any, variables: Mapping[str, Any]) -> bool:
+            nonlocal watched, stopped
+            now = time.perf_counter()
+            ends.append(now - rows.started - watched)
+            if rows.watch is not None:
+                stopped = rows.watch(stage + 1, lambda: _model_of_stages(model, stage + 1))
+                watched += time.perf_counter() - now
+            return stopped
 
         estimator.fit(rows.X, rows.y, **rows.fit_params, monitor=clock)
 
         def seconds_at(n: int | None) -> float:
             return ends[-1 if n is None else min(n, len(ends)) - 1]
 
-        return LongFit(lambda n: _model_of_stages(estimator, n), seconds_at, estimator.n_estimators_)
+        stages = int(estimator.n_estimators_)
+        return LongFit(
+            model_of=lambda n: _model_of_stages(estimator, n),
+            seconds_at=seconds_at,
+            rounds=stages,
+            stopped=stopped and stages < self.rounds_asked(estimator),
+        )
 
     def rounds_of(self, fitted: Any) -> int:
         """Stages before it stopped."""

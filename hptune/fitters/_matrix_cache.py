@@ -71,6 +71,18 @@ class MatrixCache(threading.local):
         self._entries[key] = built
         return built, True
 
+    def lent(self, run: Hashable) -> Callable[[], None]:
+        """To be called in a thread that works for this one, while this one waits: both have one cache from then on."""
+        if run != self._run:
+            self._entries.clear()
+            self._run = run
+        entries = self._entries
+
+        def borrow() -> None:
+            self._run, self._entries = run, entries
+
+        return borrow
+
     def clear(self) -> None:
         """Keep nothing of this thread's run."""
         self._run = None

@@ -71,6 +71,10 @@ class PipelineFitter:
         """Whether the estimator is a Pipeline, and no subclass."""
         return type(estimator) is Pipeline and bool(estimator.steps)
 
+    def watches(self, estimator: Any) -> bool:
+        """False: nothing is reported of a pipeline's last step."""
+        return False
+
     def ladder(self, estimator: Any, fit_params: Mapping[str, Any]) -> Ladder | None:
         """The last step's ladder, where all steps before it can be reused."""
         name, last = estimator.steps[-1]

@@ -17,8 +17,9 @@ from hptune.fitters._base import Evaluation, Fitter, apply_params, thread_caps
 from hptune.fitters._forest import ForestFitter
 from hptune.fitters._gradient_boosting import GradientBoostingFitter
 from hptune.fitters._hist_gradient_boosting import HistGradientBoostingFitter, same_on_any_threads
+from hptune.fitters._lockstep import in_lockstep
 from hptune.fitters._pipeline import PipelineFitter
-from hptune.fitters._sklearn import SklearnFitter
+from hptune.fitters._sklearn import SklearnFitter, fit_in_passes, goes_in_passes
 from hptune.fitters._xgboost import XGBoostFitter
 from hptune.records import FitTask, Outcome
 
@@ -40,18 +41,29 @@ def fitter_for(estimator: Any) -> Fitter:
 
 
 def fit_alone(
-    estimator: Any, params: Mapping[str, Any], X: Any, y: Any, fit_params: Mapping[str, Any]
+    estimator: Any,
+    params: Mapping[str, Any],
+    X: Any,
+    y: Any,
+    fit_params: Mapping[str, Any],
+    *,
+    watched: bool = False,
 ) -> Any:
     """A model fitted with the whole machine to itself, and otherwise exactly as `evaluate` fits.
 
     Thread parameters that ask for all cores get them for the fit and keep the user's value afterwards. OpenMP's
-    threads are free where no bit depends on their number; BLAS has one always.
+    threads are free where no bit depends on their number; BLAS has one always. `watched` says that fits were
+    watched, for which some of them go in passes.
     """
     model, cores = apply_params(estimator, params), os.cpu_count() or 1
     caps = thread_caps(model, cores)
     kept = {name: model.get_params()[name] for name in caps}
     with threadpool_limits(limits={"blas": 1, "openmp": cores if same_on_any_threads(model) else 1}):
-        model.set_params(**caps).fit(X, y, **fit_params)
+        model.set_params(**caps)
+        if watched and type(fitter_for(model)) is SklearnFitter and goes_in_passes(model):
+            fit_in_passes(model, X, y, fit_params)
+        else:
+            model.fit(X, y, **fit_params)
     return model.set_params(**kept)
 
 
@@ -64,10 +76,11 @@ def evaluate(data: Evaluation, task: FitTask) -> list[Outcome]:
     host, pid = socket.gethostname(), os.getpid()
     libraries = _native_libraries(len(sys.modules))
     with libraries.limit(limits=1), sklearn.config_context(**data.config):
-        return [
-            replace(outcome, host=host, pid=pid, fit_id=task.id)
-            for outcome in fitter_for(data.estimator).fit_and_score(task, data)
-        ]
+        fitter = fitter_for(data.estimator)
+        outcomes = (
+            in_lockstep(fitter, task, data, libraries) if task.folds else fitter.fit_and_score(task, data)
+        )
+        return [replace(outcome, host=host, pid=pid, fit_id=task.id) for outcome in outcomes]
 
 
 @functools.lru_cache(maxsize=1)

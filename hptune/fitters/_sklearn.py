@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+from sklearn.base import is_classifier
+
 from hptune.fitters._apart import fit_apart
-from hptune.fitters._base import Evaluation, Ladder, LongFit, TrainingRows
+from hptune.fitters._base import Evaluation, Ladder, LongFit, TrainingRows, whole_number
+from hptune.fitters._climb import climb
 from hptune.records import FitTask, Outcome
 
-__all__ = ["SklearnFitter"]
+__all__ = ["SklearnFitter", "fit_in_passes", "goes_in_passes"]
 
 
 class SklearnFitter:
@@ -19,6 +23,10 @@ class SklearnFitter:
     def accepts(self, estimator: Any) -> bool:
         """True."""
         return True
+
+    def watches(self, estimator: Any) -> bool:
+        """Whether it can be fitted pass by pass."""
+        return goes_in_passes(estimator)
 
     def ladder(self, estimator: Any, fit_params: Mapping[str, Any]) -> Ladder | None:
         """None."""
@@ -39,5 +47,66 @@ class SklearnFitter:
         return 0
 
     def fit_and_score(self, task: FitTask, data: Evaluation) -> list[Outcome]:
-        """One outcome for each rung of the task, each from a fit of its own."""
+        """One outcome for each rung of the task, each from a fit of its own; pass by pass where one watches."""
+        if data.watch is not None and goes_in_passes(data.estimator):
+            try:
+                return climb(task, data, _fit_watched)
+            except Exception:  # noqa: S110 - scikit-learn's way below decides what becomes of an error
+                pass
         return [fit_apart(task.alone(rung), data) for rung in task.rungs]
+
+
+def goes_in_passes(estimator: Any) -> bool:
+    """Whether an estimator has ``partial_fit``, and a number of passes over the rows to make.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge, SGDClassifier
+    >>> goes_in_passes(SGDClassifier()), goes_in_passes(SGDClassifier(early_stopping=True)), goes_in_passes(Ridge())
+    (True, False, False)
+    """
+    passes = whole_number(getattr(estimator, "max_iter", None))
+    has_end_of_its_own = getattr(estimator, "early_stopping", False) is not False
+    return hasattr(estimator, "partial_fit") and passes is not None and passes >= 1 and not has_end_of_its_own
+
+
+def fit_in_passes(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    fit_params: Mapping[str, Any],
+    after: Callable[[int], bool] = lambda passes: False,
+) -> int:
+    """Call ``partial_fit`` on all rows ``max_iter`` times, or until `after` says stop; returns how often.
+
+    It is not what ``fit`` does with the same number of epochs: each pass shuffles anew, and none is left out because
+    the loss has settled.
+    """
+    classes = {"classes": np.unique(y)} if is_classifier(estimator) else {}
+    for passes in range(1, 1 + estimator.max_iter):
+        estimator.partial_fit(X, y, **classes, **fit_params)
+        if after(passes):
+            return passes
+    return int(estimator.max_iter)
+
+
+def _fit_watched(estimator: Any, rows: TrainingRows) -> LongFit:
+    """All passes, or as many as the watch lets it make."""
+    watched, seconds, stopped = 0.0, 0.0, False
+
+    def after(passes: int) -> bool:
+        nonlocal watched, seconds, stopped
+        now = time.perf_counter()
+        seconds = now - rows.started - watched
+        if rows.watch is not None:
+            stopped = rows.watch(passes, lambda: estimator)
+            watched += time.perf_counter() - now
+        return stopped
+
+    passes = fit_in_passes(estimator, rows.X, rows.y, rows.fit_params, after)
+    return LongFit(
+        model_of=lambda n: estimator,
+        seconds_at=lambda n: seconds,
+        rounds=passes,
+        stopped=stopped and passes < estimator.max_iter,
+    )

@@ -19,7 +19,7 @@ from hptune.fitters._base import Evaluation, LongFit, TrainingRows
 from hptune.fitters._climb import LadderFitter, climb
 from hptune.fitters._early_stopping import fit_arguments
 from hptune.fitters._matrix_cache import WORKER_CACHE, BuiltMatrix, nbytes_of
-from hptune.fitters._xgboost_compat import model_of_rounds, shared_matrix
+from hptune.fitters._xgboost_compat import model_in_training, model_of_rounds, shared_matrix
 from hptune.records import FitTask, Outcome
 from hptune.space import Uncanonical, canonical
 
@@ -48,6 +48,7 @@ class XGBoostFitter(LadderFitter):
     classes = (xgb.XGBClassifier, xgb.XGBRegressor, xgb.XGBRanker)
     fit_params = frozenset({"sample_weight", "base_margin", "feature_weights", "qid", "group"})
     default_rounds = 100
+    watched = True
 
     def shares(self, params: Mapping[str, Any]) -> bool:
         """Plain ``gbtree`` boosting from the first round to the last."""
@@ -85,7 +86,7 @@ class XGBoostFitter(LadderFitter):
     def fit(self, estimator: Any, rows: TrainingRows) -> LongFit:
         """All rounds, with a clock on each, from the worker's matrix of these rows where it has one."""
         callbacks = estimator.callbacks
-        clock = _Clock(rows.started)
+        clock = _Clock(rows, estimator)
         entry: list[tuple[BuiltMatrix, bool]] = []
 
         def cached(build: Any) -> Any:
@@ -105,6 +106,7 @@ class XGBoostFitter(LadderFitter):
             rounds=len(clock.seconds),
             reused_seconds=0.0 if built else matrix.seconds,
             matrices_built=int(built),
+            stopped=clock.stopped and len(clock.seconds) < self.rounds_asked(estimator),
         )
 
     def rounds_of(self, fitted: Any) -> int:
@@ -113,15 +115,25 @@ class XGBoostFitter(LadderFitter):
 
 
 class _Clock(xgb.callback.TrainingCallback):
-    """Seconds since `start` at the end of each boosting round; it counts the rounds really trained."""
+    """Seconds since the start at the end of each boosting round; it counts the rounds really trained.
 
-    def __init__(self, start: float) -> None:
-        self.start = start
+    What watches the rounds takes no part in the seconds.
+    """
+
+    def __init__(self, rows: TrainingRows, estimator: Any) -> None:
+        self.start = rows.started
+        self.watch = rows.watch
+        self.estimator = estimator
         self.seconds: list[float] = []
+        self.stopped = False
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-        self.seconds.append(time.perf_counter() - self.start)
-        return False
+        now = time.perf_counter()
+        self.seconds.append(now - self.start)
+        if self.watch is not None:
+            self.stopped = self.watch(epoch + 1, lambda: model_in_training(self.estimator, model))
+            self.start += time.perf_counter() - now
+        return self.stopped
 
 
 def _matrix_key(estimator: Any, rows: Hashable) -> Hashable:

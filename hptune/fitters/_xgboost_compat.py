@@ -1,4 +1,4 @@
-"""The two privates of XGBoost that hptune leans on, each in one function.
+"""The two privates of XGBoost that hptune leans on, each named in few functions.
 
 ``tests/test_private_interfaces.py`` fails clearly when a release changes them.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["model_of_rounds", "shared_matrix"]
+__all__ = ["model_in_training", "model_of_rounds", "shared_matrix"]
 
 
 @contextmanager
@@ -44,4 +44,14 @@ def model_of_rounds(estimator: Any, rounds: int) -> Any:
     model = copy.copy(estimator)
     model._Booster = estimator.get_booster()[:rounds]
     model.n_estimators = rounds
+    return model
+
+
+def model_in_training(estimator: Any, booster: Any) -> Any:
+    """A model that predicts by a booster in training, for as long as no further round begins.
+
+    ``fit`` sets the private attribute ``_Booster`` only when it ends; here a shallow copy has it before.
+    """
+    model = copy.copy(estimator)
+    model._Booster = booster
     return model

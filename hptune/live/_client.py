@@ -33,6 +33,7 @@ MESSAGES_A_SECOND = 10
 _SOON_SECONDS = (
     0.1  # between messages without hurry; those that hurry may come closer, as long as they are few
 )
+_ASKING_SECONDS = 0.5  # between two questions of a run that has nothing to report
 _ANSWER_SECONDS = 2.0
 _FIRST_PAUSE = 5.0  # seconds until the next attempt after one that failed; doubled each time
 _MOST_WAITING = 20_000  # values of a run that cannot be sent
@@ -44,6 +45,7 @@ class _Run:
     def __init__(self) -> None:
         self.waiting: list[Value] = []
         self.sent: deque[float] = deque(maxlen=MESSAGES_A_SECOND)
+        self.asked = time.monotonic()  # when the last message was
         self.stops = False
         self.lost = 0
 
@@ -106,6 +108,15 @@ class Reporter:
                 run.waiting.clear()
             return run.stops
 
+    def stops(self, key: str) -> bool:
+        """Whether the run should stop; the server is asked now and then, if there is nothing to report."""
+        with self._lock:
+            run = self._runs.setdefault(key, _Run())
+            now = time.monotonic()
+            if not run.stops and now >= max(self._again, run.asked + _ASKING_SECONDS):
+                self._send(key, run)
+            return run.stops
+
     def finish(self, key: str) -> int:
         """Send what still waits, at the end of a run; returns how many of its values did not reach the server."""
         with self._lock:
@@ -120,7 +131,8 @@ class Reporter:
             self._hang_up()
 
     def _send(self, key: str, run: _Run) -> None:
-        run.sent.append(time.monotonic())
+        run.asked = time.monotonic()
+        run.sent.append(run.asked)
         try:
             self._connection = self._connection or _Connection(self._address)
             for line, count in batches(key, run.waiting[:]):

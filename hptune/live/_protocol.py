@@ -119,7 +119,10 @@ def decode(line: bytes) -> dict[str, Any]:
 
 
 def batches(key: str, values: Sequence[Value]) -> Iterator[tuple[bytes, int]]:
-    """Lines that report values, each of at most `LINE_BYTES`, and how many values each of them holds."""
+    """Lines that report values, each of at most `LINE_BYTES`, and how many values each of them holds.
+
+    Without values it is one line, which only asks whether the run should stop.
+    """
     batch: list[list[Any]] = []
     held = 0
     for step, value, name in values:
@@ -131,7 +134,7 @@ def batches(key: str, values: Sequence[Value]) -> Iterator[tuple[bytes, int]]:
             batch, held = [], 0
         batch.append(item)
         held += size
-    if batch:
+    if batch or not values:
         yield encode({"key": key, "values": batch}), len(batch)
 
 

@@ -1,7 +1,7 @@
 """Who watches a sweep: the progress on a terminal or in a log, limits, and MLflow."""
 
 from hptune.observers._background import Background
-from hptune.observers._mlflow import ChildRun, Ending, MlflowRuns, SweepRun, autologging_off, has_mlflow
+from hptune.observers._mlflow import CandidateRun, Ending, MlflowRuns, SweepRun, autologging_off, has_mlflow
 from hptune.observers._progress import (
     FailureLimit,
     Observer,
@@ -17,7 +17,7 @@ from hptune.observers._progress import (
 
 __all__ = [
     "Background",
-    "ChildRun",
+    "CandidateRun",
     "Ending",
     "FailureLimit",
     "MlflowRuns",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ChildRun", "Ending", "MlflowRuns", "SweepRun", "autologging_off", "has_mlflow"]
+__all__ = ["CandidateRun", "Ending", "MlflowRuns", "SweepRun", "autologging_off", "has_mlflow"]
 
 _SWEEP = "hptune.sweep"
 _CANDIDATE = "hptune.candidate"
@@ -24,6 +24,7 @@ _FILES = "hptune.files"  # checksum of the files that were sent
 _PARENT = "mlflow.parentRunId"
 _SOURCE = {"mlflow.source.name": "hptune"}
 
+_STATUSES = {"ok": "FINISHED", "stopped": "KILLED"}  # as MLflow calls them; all others have failed
 _NOT_IN_A_NAME = re.compile(r"[^\w.\- :]")
 _NAME_CHARACTERS = 250
 _VALUE_CHARACTERS = 500  # MLflow takes 6,000, Azure ML 500
@@ -63,7 +64,7 @@ class SweepRun:
 
 
 @dataclass(frozen=True)
-class ChildRun:
+class CandidateRun:
     """A candidate whose fits are all done.
 
     Parameters
@@ -77,7 +78,7 @@ class ChildRun:
     params : mapping
         Texts.
     metrics : sequence of (name, step, value)
-        Finite numbers.
+        Finite numbers, each step of a name once.
     status : str
         As in the table of results.
     error : str, optional
@@ -177,7 +178,7 @@ class MlflowRuns:
         self._client.log_batch(self._parent, params=_params(sweep.params, had))
         self._look()
 
-    def send(self, child: ChildRun) -> None:
+    def send(self, child: CandidateRun) -> None:
         """Make the child's run complete; one that is, is only renamed where its candidate has another number now."""
         run_id, name = self._names.get(child.key, ("", child.name))
         if name != child.name:
@@ -198,7 +199,7 @@ class MlflowRuns:
         self._client.log_batch(self._parent, metrics=_metrics(news, milliseconds), tags=_tags(tags))
         self._client.set_terminated(self._parent, ending.status, milliseconds)
 
-    def _completed(self, child: ChildRun) -> str:
+    def _completed(self, child: CandidateRun) -> str:
         """The id of the child's run, with everything in it."""
         run_id, had_params, had = self._begun.pop(child.key, ""), {}, set()
         if run_id:
@@ -213,7 +214,7 @@ class MlflowRuns:
         ended = _milliseconds(child.ended)
         points = [point for point in child.metrics if (_name(point[0]), point[1]) not in had]
         self._client.log_batch(run_id, _metrics(points, ended), _params(child.params, had_params))
-        self._client.set_terminated(run_id, "FINISHED" if child.status == "ok" else "FAILED", ended)
+        self._client.set_terminated(run_id, _STATUSES.get(child.status, "FAILED"), ended)
         return run_id
 
     def _created(self, name: str, started: float, tags: Mapping[str, str]) -> Any:

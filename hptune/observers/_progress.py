@@ -104,11 +104,7 @@ class _Tracker:
     ) -> None:
         self._metric = metric
         self._folds = plan.n_folds
-        self._cost = {
-            (rung.candidate, task.fold): task.cost / len(task.rungs)
-            for task in plan.tasks
-            for rung in task.rungs
-        }
+        self._cost = {cell: task.cost / len(task.cells) for task in plan.tasks for cell in task.cells}
         self._total = plan.n_cells
         self._scores: dict[int, list[float]] = defaultdict(list)
         self._done = 0
@@ -130,7 +126,7 @@ class _Tracker:
     def _count(self, outcome: Outcome) -> None:
         self._done += 1
         scores = self._scores[outcome.candidate]
-        scores.append(outcome.test_scores.get(self._metric, np.nan))
+        scores.append(outcome.final_scores.get(self._metric, np.nan))
         mean = float(np.mean(scores))
         if len(scores) == self._folds and np.isfinite(mean) and (self._best is None or mean > self._best):
             self._best = mean
@@ -188,7 +184,7 @@ class FailureLimit(Observer):
         self._failed: set[int] = set()
 
     def on_outcome(self, outcome: Outcome) -> None:
-        if outcome.status == "ok":
+        if outcome.status in ("ok", "stopped"):
             return
         self._failed.add(outcome.candidate)
         if len(self._failed) >= self._most:

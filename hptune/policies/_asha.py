@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
-from hptune.policies._base import History, Policy, Report, Shape, check_whole
+from hptune.policies._base import History, Policy, Report, check_whole
 
 __all__ = ["SuccessiveHalvingPolicy"]
 
@@ -26,8 +25,6 @@ class SuccessiveHalvingPolicy(Policy):
         The interval of the first rung.
     """
 
-    shape: ClassVar[Shape] = "independent"
-
     reduction_factor: int = 3
     min_resource: int = 1
 
@@ -36,9 +33,15 @@ class SuccessiveHalvingPolicy(Policy):
         check_whole("reduction_factor", self.reduction_factor, 2)
         check_whole("min_resource", self.min_resource, 1)
 
+    def applies_at(self, step: int) -> bool:
+        """At rungs only."""
+        return super().applies_at(step) and self._is_rung(step)
+
+    def reads(self, step: int) -> bool:
+        """The rungs."""
+        return self.applies_at(step)
+
     def _losers(self, report: Report, history: History, reached: list[int]) -> set[int]:
-        if not self._is_rung(report.step):
-            return set()
         values = sorted((history.value(run, report.step) for run in reached), reverse=True)
         least = values[max(1, len(values) // self.reduction_factor) - 1]
         return {report.run} if history.value(report.run, report.step) < least else set()

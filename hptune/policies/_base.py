@@ -11,19 +11,19 @@ from hptune.errors import ConfigurationError
 
 __all__ = ["History", "Policy", "Report", "Shape"]
 
-Shape: TypeAlias = Literal["independent", "lockstep", "waves"]
+Shape: TypeAlias = Literal["lockstep", "waves"]
 
 
 @dataclass(frozen=True)
 class Report:
-    """One value of the primary metric that a run logged.
+    """One value of the primary metric that a run reported.
 
     Parameters
     ----------
     run : int
         The run's number.
     step : int
-        How many values the run has logged with this one: its interval.
+        Its interval, from 1: how many values the run has logged with this one, or how many rounds it has done.
     value : float
         Larger is better. What is no finite number is worse than every number.
     """
@@ -42,10 +42,14 @@ class History:
         self._stopped: set[int] = set()
 
     def add(self, report: Report) -> None:
-        """Note a report; a run's reports come in the order of their steps."""
+        """Note a report; a run's reports come in the order of their steps.
+
+        Steps between that no policy reads may be missing. They are as values that are no finite number.
+        """
         values = self._values.setdefault(report.run, [])
-        if report.step != len(values) + 1:
+        if report.step <= len(values):
             raise ValueError(f"run {report.run} reports step {report.step} after {len(values)}")
+        values.extend([-math.inf] * (report.step - len(values) - 1))
         values.append(report.value if math.isfinite(report.value) else -math.inf)
 
     def finish(self, run: int) -> None:
@@ -57,7 +61,7 @@ class History:
         self._stopped.add(run)
 
     def steps(self, run: int) -> int:
-        """How many values a run has reported."""
+        """The last step that a run has reported."""
         return len(self._values.get(run, ()))
 
     def has_finished(self, run: int) -> bool:
@@ -98,9 +102,9 @@ class Policy(ABC):
 
     Attributes
     ----------
-    shape : {"independent", "lockstep", "waves"}
-        What fits on folds must look like for it: reports of single folds as they come; all folds of a candidate at
-        the same round, whose mean is reported; or fold after fold, where a report is a fold's score.
+    shape : {"lockstep", "waves"}
+        What fits on folds must look like for it: all folds of a candidate at the same round, whose mean is reported;
+        or fold after fold, where a report is a fold's score.
     """
 
     shape: ClassVar[Shape] = "lockstep"
@@ -125,13 +129,21 @@ class Policy(ABC):
         history : History
             What all runs reported.
         """
-        if report.step % self.evaluation_interval or report.step < self.delay_evaluation:
+        if not self.applies_at(report.step):
             return frozenset()
         reached = history.reached(report.step)
         judged = {
             run for run in reached if history.is_running(run) and self._is_at(run, report.step, history)
         }
         return frozenset(judged & self._losers(report, history, reached))
+
+    def applies_at(self, step: int) -> bool:
+        """Whether anything is decided by a report of this step."""
+        return step % self.evaluation_interval == 0 and step >= self.delay_evaluation
+
+    def reads(self, step: int) -> bool:
+        """Whether the value of this step has a part in any decision; others need not be reported."""
+        return True
 
     @abstractmethod
     def _losers(self, report: Report, history: History, reached: list[int]) -> set[int]:

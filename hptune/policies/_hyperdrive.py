@@ -105,6 +105,10 @@ class TruncationSelectionPolicy(Policy):
                 "correct exclude_finished",
             )
 
+    def reads(self, step: int) -> bool:
+        """Those at which it is applied."""
+        return self.applies_at(step)
+
     def _losers(self, report: Report, history: History, reached: list[int]) -> set[int]:
         compared = [run for run in reached if not (self.exclude_finished and history.has_finished(run))]
         count = len(compared) * self.truncation_percentage // 100

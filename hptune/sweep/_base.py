@@ -7,11 +7,16 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
+import pandas as pd
+
 from hptune.adaptive import Adaptive, Exploration
 from hptune.engine import Engine, Work
+from hptune.errors import HptuneError
+from hptune.fitters import Reports
 from hptune.identity import CellIdentity
 from hptune.outputs import JOURNAL, Winner, plain_json
 from hptune.plan import Plan
+from hptune.policies import Policy
 from hptune.records import Reject
 from hptune.resume import Agenda, exploring_agenda, fresh_agenda, resumed_agenda, resumed_exploration
 from hptune.trials import Finish
@@ -86,8 +91,20 @@ class AnySweep(Protocol):
     def identity(self, candidates: Sequence[Mapping[str, Any]]) -> CellIdentity:
         """What makes the sweep the one that it is."""
 
-    def working(self, engine: Engine, n_tasks: int, out: Path | None) -> AbstractContextManager[Work]:
-        """What the engine does with each of so many tasks, for as long as the context is open."""
+    @property
+    def early_termination(self) -> Policy | None:
+        """Which candidates are not worth going on with."""
+
+    def working(
+        self, engine: Engine, n_tasks: int, out: Path | None, reports: Reports | None = None
+    ) -> AbstractContextManager[Work]:
+        """What the engine does with each of so many tasks, for as long as the context is open.
+
+        Where they may be stopped, `reports` takes what decides.
+        """
+
+    def without_scores(self, table: pd.DataFrame) -> HptuneError:
+        """What to tell where no candidate of the ranked table has a finite score."""
 
     def finish(self, winner: Winner, out: Path | None) -> Finish:
         """Make of the winner what people want of it, after the table is written."""

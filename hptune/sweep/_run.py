@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import logging
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
@@ -15,8 +16,8 @@ import pandas as pd
 
 from hptune.adaptive import Exploration
 from hptune.children import children_of
-from hptune.engine import Engine
-from hptune.errors import AllTrialsFailedError
+from hptune.engine import Engine, Feed
+from hptune.fitters import Reports
 from hptune.interrupts import undisturbed
 from hptune.journal import Journal
 from hptune.observers import Observer
@@ -30,13 +31,13 @@ from hptune.outputs import (
     write_winner,
 )
 from hptune.plan import Plan
+from hptune.policies import Policy
 from hptune.records import FitTask, Outcome
 from hptune.results import (
     Cells,
     best_index,
     best_rounds,
     collect_cells,
-    commonest_cause,
     cv_table,
     ranked_table,
 )
@@ -44,6 +45,7 @@ from hptune.resume import Agenda
 from hptune.sessions import open_session
 from hptune.summary import SweepResult, savings
 from hptune.sweep._base import AnySweep, agenda
+from hptune.termination import Race, watched
 from hptune.trials import Finish
 
 __all__ = ["carry_out", "partial_result", "run"]
@@ -164,7 +166,7 @@ class _Found(NamedTuple):
         metric = self.sweep.ranking_metric
         best = best_index(self.results, metric)
         if best is None:
-            raise AllTrialsFailedError("no candidate got a finite score", commonest_cause(self.table))
+            raise self.sweep.without_scores(self.table)
         return Winner(
             params=self.sweep.candidates[best],
             metric=self.sweep.shown_metric,
@@ -242,11 +244,29 @@ def _stream(
 ) -> Generator[list[Outcome], None, None]:
     if not agenda.tasks:
         return
-    description = (
-        f"hptune sweep {sweep.name}: {agenda.plan.n_candidates} candidates x {agenda.plan.n_folds} folds"
-        f" in {len(agenda.tasks)} fits"
-    )
-    with sweep.working(engine, len(agenda.tasks), out) as work:
+    policy = sweep.early_termination
+    if policy is None:
+        yield from _outcomes(sweep, agenda, engine, journal, out)
+    elif policy.shape == "waves":
+        yield from _race(sweep, policy, agenda, engine, journal, out)
+    else:
+        with watched(policy, engine.live_place(), in_process=engine.in_process) as watch:
+            for arrived in _outcomes(sweep, agenda, engine, journal, out, watch.reports):
+                watch.see(arrived)
+                yield arrived
+
+
+def _outcomes(
+    sweep: AnySweep,
+    agenda: Agenda,
+    engine: Engine,
+    journal: Journal | None,
+    out: Path | None,
+    reports: Reports | None = None,
+) -> Generator[list[Outcome], None, None]:
+    """What comes of all tasks that are missing; where they may stop, they report what they are decided by."""
+    description = _description(sweep, agenda)
+    with sweep.working(engine, len(agenda.tasks), out, reports) as work:
         if agenda.exploration is None:
             stream = engine.run(agenda.tasks, work, description)
         else:
@@ -255,6 +275,40 @@ def _stream(
             stream = engine.run_fed(feed, work, description)
         with closing(stream) as outcomes:
             yield from outcomes
+
+
+def _race(
+    sweep: AnySweep,
+    policy: Policy,
+    agenda: Agenda,
+    engine: Engine,
+    journal: Journal | None,
+    out: Path | None,
+) -> Generator[list[Outcome], None, None]:
+    """What comes of a race, in which a candidate takes fold after fold as long as the policy lets it."""
+    if agenda.exploration is None:
+        left = deque(agenda.tasks)
+        source: Feed = lambda free: [left.popleft() for _ in range(len(left))]  # noqa: E731
+    else:
+        agenda.exploration.begin(engine.slots)
+        source = functools.partial(_noted_tasks, agenda.exploration, journal)
+    race = Race(policy, sweep.ranking_metric, agenda.plan.n_folds, source)
+    lost = race.see(agenda.reused)
+    if lost:
+        yield lost
+    with (
+        sweep.working(engine, len(agenda.tasks), out) as work,
+        closing(engine.run_fed(race.feed, work, _description(sweep, agenda))) as outcomes,
+    ):
+        for arrived in outcomes:
+            yield [*arrived, *race.see(arrived)]
+
+
+def _description(sweep: AnySweep, agenda: Agenda) -> str:
+    return (
+        f"hptune sweep {sweep.name}: {agenda.plan.n_candidates} candidates x {agenda.plan.n_folds} folds"
+        f" in {len(agenda.tasks)} fits"
+    )
 
 
 def _noted_tasks(exploration: Exploration, journal: Journal | None, free: int) -> list[FitTask]:

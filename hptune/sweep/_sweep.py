@@ -13,11 +13,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from hptune._sklearn_compat import routed_params
 from hptune.adaptive import Adaptive
 from hptune.engine import Engine, Work
+from hptune.errors import AllTrialsFailedError, HptuneError
 from hptune.fitters import (
     Evaluation,
+    Reports,
     evaluate,
     fit_alone,
     model_bytes,
@@ -29,7 +33,9 @@ from hptune.identity import Identity
 from hptune.matrix import FeatureMatrix
 from hptune.outputs import Winner, write_model, write_predictions
 from hptune.plan import Plan, make_plan
+from hptune.policies import Policy, written
 from hptune.records import EarlyStopping, Reject
+from hptune.results import commonest_cause
 from hptune.sweep._base import sampling_of
 from hptune.trials import Finish
 
@@ -77,6 +83,9 @@ class Sweep:
         The rows that were left out of the data; None where bad rows are errors.
     adaptive : Adaptive, optional
         How candidates are found while the sweep runs; `candidates` are then none.
+    early_termination : Policy, optional
+        Which candidates are not worth going on with. Where its shape is "lockstep", the estimator's fits must have
+        rounds that can be watched.
     """
 
     name: str
@@ -95,6 +104,7 @@ class Sweep:
     config: Mapping[str, Any] = field(default_factory=dict)
     rejects: Sequence[Reject] | None = None
     adaptive: Adaptive | None = None
+    early_termination: Policy | None = None
 
     @property
     def n_folds(self) -> int:
@@ -123,7 +133,8 @@ class Sweep:
 
     def plan(self, candidates: Sequence[Mapping[str, Any]]) -> Plan:
         """The fits of some candidates on all folds, those of a ladder drawn together."""
-        return make_plan(self._prepared, candidates, self.n_folds, _fit_params_of(self.train))
+        fit_params = _fit_params_of(self.train)
+        return make_plan(self._prepared, candidates, self.n_folds, fit_params, lockstep=self._in_lockstep)
 
     def identity(self, candidates: Sequence[Mapping[str, Any]]) -> Identity:
         """What makes the sweep the one that it is."""
@@ -136,16 +147,23 @@ class Sweep:
             metrics=self.metrics,
             early_stopping=self.early_stopping,
             seed=self.config.get("seed"),
+            early_termination=None if self.early_termination is None else written(self.early_termination),
             sampling=sampling_of(self),
         )
 
     @contextmanager
-    def working(self, engine: Engine, n_tasks: int, out: Path | None) -> Iterator[Work]:
+    def working(
+        self, engine: Engine, n_tasks: int, out: Path | None, reports: Reports | None = None
+    ) -> Iterator[Work]:
         """Fits and scores a task, with the native threads that the engine has for each of so many."""
         threads = engine.threads(n_tasks)
         warn_of_capped_threads(self.estimator, self.candidates, threads)
         with nothing_kept():
-            yield functools.partial(evaluate, self._evaluation(threads))
+            yield functools.partial(evaluate, self._evaluation(threads, reports))
+
+    def without_scores(self, table: pd.DataFrame) -> HptuneError:
+        """The commonest cause."""
+        return AllTrialsFailedError("no candidate got a finite score", commonest_cause(table))
 
     def finish(self, winner: Winner, out: Path | None) -> Finish:
         """Refit the winner, and write the model and what it predicts."""
@@ -161,7 +179,12 @@ class Sweep:
             return self.estimator
         return stopping_early(self.estimator, self.early_stopping, self.candidates)
 
-    def _evaluation(self, threads: int) -> Evaluation:
+    @property
+    def _in_lockstep(self) -> bool:
+        """Whether all folds of a candidate go round by round, because a policy watches them."""
+        return self.early_termination is not None and self.early_termination.shape == "lockstep"
+
+    def _evaluation(self, threads: int, reports: Reports | None) -> Evaluation:
         """What all fits have in common, each with so many native threads."""
         fit_params, score_params = routed_params(self.estimator, self.scorer, _fit_params_of(self.train))
         return Evaluation(
@@ -177,13 +200,16 @@ class Sweep:
             early_stopping=self.early_stopping,
             groups=self.train.groups,
             scoring_errors=True,
+            metric=self.ranking_metric,
+            reports=reports,
         )
 
     def _refitted(self, winner: Winner) -> Any:
         start = time.perf_counter()
         params = {**winner.params, **winner.refit_params}
         train = self.train
-        model = fit_alone(self.estimator, params, train.X, train.y, _fit_params_of(train))
+        fit_params = _fit_params_of(train)
+        model = fit_alone(self.estimator, params, train.X, train.y, fit_params, watched=self._in_lockstep)
         _log.info("refitted the best candidate in %.1f s", time.perf_counter() - start)
         return model
 

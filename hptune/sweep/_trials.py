@@ -8,14 +8,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from hptune.adaptive import Adaptive
 from hptune.engine import Engine, Work
+from hptune.errors import AllTrialsFailedError, ConfigurationError, HptuneError
+from hptune.fitters import Reports
 from hptune.identity import TrialIdentity
 from hptune.outputs import Winner
 from hptune.plan import Plan
+from hptune.policies import Policy, written
 from hptune.records import Objective
+from hptune.results import commonest_cause
 from hptune.sweep._base import sampling_of
-from hptune.trials import Finish, Trial
+from hptune.trials import Finish, Trial, metric_never_logged
 
 __all__ = ["TrialSweep"]
 
@@ -40,6 +46,8 @@ class TrialSweep:
         The resolved configuration, as it is written to ``sweep.yaml``.
     adaptive : Adaptive, optional
         How candidates are found while the sweep runs; `candidates` are then none.
+    early_termination : Policy, optional
+        Which runs are not worth going on with: each value that one logs of the objective is an interval.
     """
 
     name: str
@@ -49,6 +57,7 @@ class TrialSweep:
     more_metrics: Sequence[str] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
     adaptive: Adaptive | None = None
+    early_termination: Policy | None = None
 
     @property
     def n_folds(self) -> int:
@@ -107,14 +116,26 @@ class TrialSweep:
             objective=self.objective,
             n_folds=self.n_folds,
             seed=self.config.get("seed"),
+            early_termination=None if self.early_termination is None else written(self.early_termination),
             sampling=sampling_of(self),
         )
 
     @contextmanager
-    def working(self, engine: Engine, n_tasks: int, out: Path | None) -> Iterator[Work]:
+    def working(
+        self, engine: Engine, n_tasks: int, out: Path | None, reports: Reports | None = None
+    ) -> Iterator[Work]:
         """The trial's own."""
-        with self.trial.working(engine, out) as work:
+        with self.trial.working(engine, out, reports) as work:
             yield work
+
+    def without_scores(self, table: pd.DataFrame) -> HptuneError:
+        """The commonest cause; a metric that no trial ever logged is the configuration's fault."""
+        told = table["error"].dropna().map(metric_never_logged)
+        if len(told) == len(table) and told.all():
+            return ConfigurationError(
+                f"objective.primary_metric: in every trial {table['error'].iloc[0]}", "correct it, or log it"
+            )
+        return AllTrialsFailedError("no candidate got a finite score", commonest_cause(table))
 
     def finish(self, winner: Winner, out: Path | None) -> Finish:
         """The trial's own."""

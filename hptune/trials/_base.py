@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 from hptune.engine import Engine, Work
+from hptune.fitters import Reports
 from hptune.plan import Plan
 from hptune.records import FitTask, Rung
 
@@ -65,7 +66,9 @@ class Trial(ABC):
         """What people call it, in a few words."""
 
     @abstractmethod
-    def working(self, engine: Engine, out: Path | None) -> AbstractContextManager[Work]:
+    def working(
+        self, engine: Engine, out: Path | None, reports: Reports | None = None
+    ) -> AbstractContextManager[Work]:
         """What the engine does with a task, which is a candidate's; it travels to other processes.
 
         Whatever the trials need meanwhile on this side lives as long as the context. An outcome is "ok" only with
@@ -77,6 +80,8 @@ class Trial(ABC):
             Where the tasks run.
         out : Path, optional
             The sweep's directory.
+        reports : Reports, optional
+            Where trials may be stopped, takes the values of the objective that they log, as scores.
         """
 
     def plan(self, candidates: Sequence[Mapping[str, Any]]) -> Plan:

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["ANSWERS", "answers", "crashing", "hanging", "parabola"]
+from hptune import Run
+
+__all__ = ["ANSWERS", "answers", "climbing", "crashing", "hanging", "parabola"]
 
 ANSWERS: dict[str, Any] = {
     "number": 0.25,
@@ -50,3 +52,12 @@ def hanging(params: dict[str, Any]) -> float:
     if params["x"] == 2:
         time.sleep(600)
     return parabola(params)
+
+
+def climbing(params: dict[str, Any]) -> None:
+    """Logs ten values that rise from `start`, as long as it may go on."""
+    run = Run.get_context()
+    for step in range(10):
+        run.log("score", params["start"] + step / 100)
+        if run.should_stop():
+            return

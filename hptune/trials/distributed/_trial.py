@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import math
+import os
+import socket
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +19,12 @@ import pyspark
 from pyspark.ml import Estimator, PipelineModel
 from pyspark.sql import SparkSession
 
-from hptune.engine import Engine, Work
+from hptune.engine import Engine, Work, failed
 from hptune.errors import ConfigurationError
+from hptune.fitters import Reports
 from hptune.records import FitTask, Outcome
 from hptune.storage import write_atomically
 from hptune.trials._base import Finish, Trial
-from hptune.trials._outcomes import answered
 from hptune.trials.distributed._estimators import content_of, is_barrier, with_params, workers_of
 from hptune.trials.distributed._metrics import Metrics
 from hptune.trials.distributed._rows import Rows
@@ -83,14 +87,14 @@ class DistributedTrial(Trial):
         return f"{sum(self.rows.sizes.values())} rows, {type(self.estimator).__name__}"
 
     @contextmanager
-    def working(self, engine: Engine, out: Path | None) -> Iterator[Work]:
+    def working(self, engine: Engine, out: Path | None, reports: Reports | None = None) -> Iterator[Work]:
         """Fits on training rows, evaluates on the others; Spark jobs that are left in the end are cancelled."""
         group = f"hptune-{uuid.uuid4().hex}"
         context = self.rows.frame.sparkSession.sparkContext
 
         def work(task: FitTask) -> list[Outcome]:
             context.setJobGroup(group, f"hptune trial {task.rungs[0].candidate}, fold {task.fold}", True)
-            return answered(task, self.metrics.objective, lambda: self._fitted(task))
+            return self._outcomes(task)
 
         try:
             yield work
@@ -120,9 +124,32 @@ class DistributedTrial(Trial):
         model.write().overwrite().save(place.as_uri())
         return Finish(model, f"{type(model).__module__}.{type(model).__name__}.load({place.as_uri()!r})")
 
-    def _fitted(self, task: FitTask) -> dict[str, float]:
+    def _outcomes(self, task: FitTask) -> list[Outcome]:
+        started, begun = time.time(), time.perf_counter()
         model = with_params(self.estimator, task.params).fit(self.rows.train(task.fold))
-        return self.metrics.of(model.transform(self.rows.scored(task.fold)))
+        fitted = time.perf_counter()
+        metrics = self.metrics.of(model.transform(self.rows.scored(task.fold)))
+        done, objective = time.perf_counter(), self.metrics.objective
+        value = metrics[objective.metric]
+        if math.isfinite(value):
+            scores = {objective.name: objective.score(value)}
+            outcomes = [
+                Outcome(task.rungs[0].candidate, task.fold, "ok", scores, metrics=metrics, fit_id=task.id)
+            ]
+        else:
+            outcomes = failed(task, f"{objective.metric} is {value}")
+        return [
+            replace(
+                outcome,
+                fit_time=fitted - begun,
+                score_time=done - fitted,
+                work_time=done - begun,
+                started=started,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+            )
+            for outcome in outcomes
+        ]
 
 
 def distributed_trial(

@@ -1,0 +1,7 @@
+"""Early termination at work: from what runs report to which of them go on."""
+
+from hptune.termination._judge import Judge
+from hptune.termination._race import Race
+from hptune.termination._reports import DriverReports, watched
+
+__all__ = ["DriverReports", "Judge", "Race", "watched"]

@@ -1,0 +1,69 @@
+"""Applies a policy to what arrives, in whatever order and from whatever thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from hptune.live import Value
+from hptune.policies import History, Policy, Report
+
+__all__ = ["Judge"]
+
+
+class Judge:
+    """Remembers what runs report and which of them were stopped.
+
+    Parameters
+    ----------
+    policy : Policy
+        Decides.
+
+    Examples
+    --------
+    >>> from hptune.policies import BanditPolicy
+    >>> judge = Judge(BanditPolicy(slack_amount=0.1))
+    >>> judge.report(0, 1, 0.5), judge.report(1, 1, 0.9), judge.stops(0)
+    (False, False, True)
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self._history = History()
+        self._stopped: set[int] = set()
+        self._just_stopped: set[int] = set()
+        self._lock = threading.Lock()
+
+    def take(self, key: str, values: Sequence[Value]) -> bool:
+        """What the live channel brings; whether the run should stop. What came before already changes nothing."""
+        run = int(key)
+        for value in values:
+            self.report(run, value.step, value.value)
+        return self.stops(run)
+
+    def report(self, run: int, step: int, value: float) -> bool:
+        """Take in a value; whether the run should stop. Each step counts once."""
+        with self._lock:
+            if step > self._history.steps(run):
+                report = Report(run, step, value)
+                self._history.add(report)
+                for other in self.policy.decide(report, self._history):
+                    self._history.stop(other)
+                    self._stopped.add(other)
+                    self._just_stopped.add(other)
+            return run in self._stopped
+
+    def stops(self, run: int) -> bool:
+        """Whether the run should stop."""
+        return run in self._stopped
+
+    def just_stopped(self) -> list[int]:
+        """The runs that were stopped since the last call."""
+        with self._lock:
+            stopped, self._just_stopped = sorted(self._just_stopped), set()
+            return stopped
+
+    def finish(self, run: int) -> None:
+        """The run came to its own end."""
+        with self._lock:
+            self._history.finish(run)
