@@ -13,7 +13,7 @@ from hptune.context import StepLog
 from hptune.records import Outcome
 from hptune.results import Cells, error_line
 
-__all__ = ["CHILDREN", "ChildRun", "best_first", "children_of"]
+__all__ = ["CHILDREN", "ChildRun", "best_first", "children_of", "reason"]
 
 CHILDREN = "children"  # where, below a sweep's directory, its children leave their files
 
@@ -93,7 +93,12 @@ class ChildRun:
 
 
 def children_of(
-    name: str, candidates: Sequence[Mapping[str, Any]], cells: Cells, metric: str, out: Path | None
+    name: str,
+    candidates: Sequence[Mapping[str, Any]],
+    cells: Cells,
+    metric: str,
+    shown: str,
+    out: Path | None,
 ) -> tuple[ChildRun, ...]:
     """The child runs of a sweep, in the candidates' order.
 
@@ -107,11 +112,13 @@ def children_of(
         ``cells[candidate][fold]``.
     metric : str
         The score that ranks.
+    shown : str
+        What people call it.
     out : Path, optional
         The sweep's directory.
     """
     return tuple(
-        _child(f"{name}_{number}", number, params, row, metric, out)
+        _child(f"{name}_{number}", number, params, row, (metric, shown), out)
         for number, (params, row) in enumerate(zip(candidates, cells, strict=True))
     )
 
@@ -126,7 +133,7 @@ def _child(
     number: int,
     params: Mapping[str, Any],
     row: Sequence[Outcome | None],
-    metric: str,
+    metric: tuple[str, str],
     out: Path | None,
 ) -> ChildRun:
     there = [outcome for outcome in row if outcome is not None]
@@ -134,10 +141,10 @@ def _child(
         return ChildRun(id_, number, params, "not run")
     unfit = [outcome.status for outcome in there if outcome.status != "ok"]
     status: str = unfit[0] if unfit else "ok" if len(there) == len(row) else "partial"
-    scores = [outcome.final_scores.get(metric, math.nan) for outcome in row if outcome is not None]
+    scores = [outcome.final_scores.get(metric[0], math.nan) for outcome in row if outcome is not None]
     last = there[-1]
     files = next((outcome.files for outcome in there if outcome.files), "")
-    folds = [dict(outcome.metrics or outcome.test_scores) for outcome in there]
+    folds = [dict(outcome.metrics) or _renamed(outcome.final_scores, *metric) for outcome in there]
     return ChildRun(
         id=id_,
         number=number,
@@ -156,10 +163,14 @@ def _child(
     )
 
 
+def _renamed(scores: Mapping[str, float], metric: str, shown: str) -> dict[str, float]:
+    return {shown if name == metric else name: value for name, value in scores.items()}
+
+
 def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values) if all(map(math.isfinite, values)) else math.nan
 
 
 def reason(child: ChildRun) -> str:
     """The line that names a child's error; empty where there is none."""
-    return (child.error or "") and str(error_line([Outcome(0, 0, "failed", {}, error=child.error)]))
+    return error_line([Outcome(child.number, 0, "failed", {}, error=child.error)]) or ""

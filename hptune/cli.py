@@ -1,4 +1,4 @@
-"""The command line: ``hptune sample | features | sweep | explain | status | mlflow | fetch | upload``."""
+"""The command line: ``hptune sample | features | sweep | explain | status | runs | show | mlflow | fetch | upload``."""
 
 from __future__ import annotations
 
@@ -53,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add_fetch(verbs.add_parser("fetch", help="bring files here, verified"))
     _add_upload(verbs.add_parser("upload", help="send a directory's files to storage"))
     _add_explain(verbs.add_parser("explain", help="importances and learning curve of a sweep's winner"))
+    _add_runs(verbs.add_parser("runs", help="the child runs of a sweep, finished or not"))
+    _add_show(verbs.add_parser("show", help="one child run: parameters, metrics, error, files"))
     _add_status(verbs.add_parser("status", help="what a directory holds, finished or not"))
     _add_mlflow(verbs.add_parser("mlflow", help="send what MLflow lacks of a sweep"))
     return _guarded(parser, argv)
@@ -240,6 +242,27 @@ def _add_mlflow(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tracking-uri", metavar="U", help="the server (default: as in the sweep)")
     _add_verbose(parser)
     parser.set_defaults(run=lambda given: commands.mlflow(given, _say))
+
+
+def _add_runs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("out", metavar="OUT", help="the --out of a sweep")
+    parser.add_argument(
+        "--sort",
+        metavar="METRIC",
+        help="a metric, the largest first; id, seconds, started (default: best first)",
+    )
+    statuses = ("ok", "failed", "crashed", "timeout", "stopped", "partial", "not run")
+    parser.add_argument("--status", choices=statuses, help="only those with this status")
+    parser.add_argument("--format", choices=("table", "csv", "json"), default="table", help="default table")
+    _add_verbose(parser)
+    parser.set_defaults(run=lambda given: commands.runs(given, _say))
+
+
+def _add_show(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("out", metavar="OUT", help="the --out of a sweep")
+    parser.add_argument("run_id", metavar="ID", help="a run's id or number, or best")
+    _add_verbose(parser)
+    parser.set_defaults(run=lambda given: commands.show(given, _say))
 
 
 def _add_verbose(parser: argparse.ArgumentParser) -> None:

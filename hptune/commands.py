@@ -10,20 +10,27 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hptune.config import AnyConfig, SweepConfig, TrialSweepConfig, checked_tracking_uri
-from hptune.engine import BY_NAME as ENGINES
-from hptune.engine import DriverEngine, Engine, FitLimits, SerialEngine, hadoop_opener
+from hptune.config import AnyConfig, checked_tracking_uri
+from hptune.engine import Engine, SerialEngine, hadoop_opener
 from hptune.errors import AllTrialsFailedError, ConfigurationError, InputDataError
 from hptune.interrupts import deadline
 from hptune.observers import FailureLimit, Observer, Tally, duration, progress_observer, transfer_progress
+from hptune.readying import (
+    built_sweep,
+    check_inputs,
+    early_engine,
+    inputs,
+    own_engine,
+    started_engine,
+)
 from hptune.records import Existing
-from hptune.storage import Opener, Store, default_cache, fetch, is_remote, open_store, upload
+from hptune.storage import Store, default_cache, fetch, is_remote, open_store, upload
 
 if TYPE_CHECKING:
     from hptune.resume import Agenda
@@ -37,8 +44,10 @@ __all__ = [
     "fetch_files",
     "mlflow",
     "rehearse",
+    "runs",
     "sample",
     "say",
+    "show",
     "status",
     "sweep",
     "upload_files",
@@ -104,26 +113,26 @@ def sweep(
     # Waiting OpenMP threads must not spin: other programs want the cores too. Read when the library loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with deadline(config.limits.timeout), ExitStack() as stack, ExitStack() as outputs:
-        engine, seconds = _early_engine(config, stack, say)
+        engine, seconds = early_engine(config, stack, say)
         opener = hadoop_opener(config.spark)
         out = config.out or f"runs/{config.name}-{time.strftime('%Y%m%d-%H%M%S')}"
         directory = stack.enter_context(claimed_output(out, cache=cache, hadoop=opener))
-        local = stack.enter_context(_inputs(config, cache, say, opener))
-        _check_inputs(local)
+        local = stack.enter_context(inputs(config, cache, say, opener))
+        check_inputs(local)
         outputs.enter_context(prepared_output(directory, out, existing=existing, say=say, hadoop=opener))
         from hptune.outputs import clear_output, write_rejects
         from hptune.preflight import check_memory
         from hptune.summary import closing_lines
         from hptune.sweep import agenda
 
-        built = _built(local, config, engine, cache, say)
-        engine = _own_engine(built, config) or engine
+        built = built_sweep(local, config, engine, cache, say)
+        engine = own_engine(built, config) or engine
         todo = agenda(built, directory, resume=resume, extend=existing == "extended", shown=out)
         for notice in todo.notices:
             say(f"note: {notice}")
         say(_work_ahead(built, todo, config.engine))
         if engine is None and todo.tasks:
-            engine, seconds = _started(config, stack)
+            engine, seconds = started_engine(config, stack)
         if engine is not None and todo.tasks:
             check_memory(built, engine, say)
         if not resume:
@@ -154,17 +163,17 @@ def rehearse(
     if resume and (config.out is None or is_remote(config.out)):
         raise ConfigurationError("--dry-run --resume without a local directory", "name one with --out")
     with deadline(config.limits.timeout), ExitStack() as stack:
-        engine, _ = _early_engine(config, stack, say)
+        engine, _ = early_engine(config, stack, say)
         opener = hadoop_opener(config.spark)
-        local = stack.enter_context(_inputs(config, cache, say, opener))
-        _check_inputs(local)
-        built = _built(local, config, engine, cache, say)
-        engine = _own_engine(built, config) or engine
+        local = stack.enter_context(inputs(config, cache, say, opener))
+        check_inputs(local)
+        built = built_sweep(local, config, engine, cache, say)
+        engine = own_engine(built, config) or engine
         directory = Path(str(config.out).removeprefix("file://")) if resume else None
         todo = agenda(built, directory, resume=resume, extend=existing == "extended")
         if engine is None:
             say(f"starting the {config.engine} engine")
-            engine, _ = _started(config, stack)
+            engine, _ = started_engine(config, stack)
         for line in lines_of(built, todo, engine, check_memory(built, engine, say)):
             show(line)
 
@@ -213,111 +222,54 @@ def explain(arguments: argparse.Namespace, say: Say) -> None:
 
 def status(arguments: argparse.Namespace, say: Say) -> None:
     """``hptune status``: what a directory holds."""
-    if is_remote(arguments.path):
-        raise ConfigurationError(
-            f"status reads directories, not {arguments.path}", "fetch it first: hptune fetch URI DIR"
-        )
+    directory = _local_directory(arguments.path, "status")
     from rich.console import Console
 
     from hptune.status import show_status
     from hptune.summary import terminal_width
 
     console = Console(width=terminal_width())
-    show_status(Path(arguments.path.removeprefix("file://")), console, watch=arguments.watch)
+    show_status(directory, console, watch=arguments.watch)
+
+
+def runs(arguments: argparse.Namespace, say: Say) -> None:
+    """``hptune runs``: the child runs of a sweep."""
+    from rich.console import Console
+
+    from hptune.history import read_children
+    from hptune.runs import chosen, shown_runs
+    from hptune.summary import terminal_width
+
+    children = read_children(_local_directory(arguments.out, "runs"))
+    shown = shown_runs(chosen(children, sort=arguments.sort, status=arguments.status), arguments.format)
+    if isinstance(shown, str):
+        print(shown)
+    else:
+        Console(width=terminal_width()).print(shown)
+
+
+def show(arguments: argparse.Namespace, say: Say) -> None:
+    """``hptune show``: one child run."""
+    from hptune.runs import found_run, shown_run
+
+    print(shown_run(found_run(_local_directory(arguments.out, "show"), arguments.run_id)))
+
+
+def _local_directory(path: str, command: str) -> Path:
+    if is_remote(path):
+        raise ConfigurationError(
+            f"{command} reads directories, not {path}", "fetch it first: hptune fetch URI DIR"
+        )
+    return Path(path.removeprefix("file://"))
 
 
 def mlflow(arguments: argparse.Namespace, say: Say) -> None:
     """``hptune mlflow``: what MLflow lacks of a sweep."""
-    if is_remote(arguments.out):
-        raise ConfigurationError(
-            f"mlflow reads directories, not {arguments.out}", "fetch it first: hptune fetch URI DIR"
-        )
+    directory = _local_directory(arguments.out, "mlflow")
     uri = arguments.tracking_uri and checked_tracking_uri(arguments.tracking_uri, "--tracking-uri")
     from hptune.tracking import send_missing
 
-    directory = Path(arguments.out.removeprefix("file://"))
     send_missing(directory, uri, say)
-
-
-def _early_engine(config: AnyConfig, stack: ExitStack, say: Say) -> tuple[Engine | None, float]:
-    """The engine, where Spark itself reads inputs or outputs, or runs inside each trial."""
-    from hptune.remote import hadoop_uris
-
-    uris, distributed = hadoop_uris(config), _is_distributed(config)
-    if not uris and not distributed:
-        return None, 0.0
-    if config.engine != "spark":
-        what = f"{uris[0]} is read through Spark" if uris else "each trial is a Spark job"
-        raise ConfigurationError(what, "use the spark engine")
-    say("starting the spark engine" + (", which reads the files" if uris else ""))
-    return _started(config, stack, FitLimits() if distributed else None)
-
-
-def _is_distributed(config: AnyConfig) -> bool:
-    if not isinstance(config, SweepConfig) or config.is_of_one_machine:
-        return False
-    from hptune.build import is_distributed
-
-    return is_distributed(config)
-
-
-@contextmanager
-def _inputs(config: AnyConfig, cache: Path, say: Say, hadoop: Opener) -> Iterator[AnyConfig]:
-    """The configuration over local copies of its inputs; what a Spark job reads by itself stays where it is."""
-    from hptune.remote import hadoop_uris, local_inputs
-
-    if _is_distributed(config) and hadoop_uris(config):
-        yield config
-        return
-    with local_inputs(config, cache=cache, say=say, hadoop=hadoop) as local:
-        yield local
-
-
-def _check_inputs(config: AnyConfig) -> None:
-    """Refuse data that are not there, before anything takes time."""
-    if isinstance(config, SweepConfig) and not _is_distributed(config):
-        from hptune.formats import check_data
-
-        check_data(config.data)
-
-
-def _built(local: AnyConfig, config: AnyConfig, engine: Engine | None, cache: Path, say: Say) -> AnySweep:
-    """The sweep over the local copies, its folds looked at; its configuration is the one that was asked for."""
-    from hptune.build import build_distributed, build_sweep, build_trials
-    from hptune.preflight import check_folds
-
-    if isinstance(local, TrialSweepConfig):
-        if local.notice:
-            say(f"note: {local.notice}")
-        return replace(build_trials(local, cache=cache, progress=say), config=config.to_mapping())
-    if engine is not None and _is_distributed(local):
-        trials = build_distributed(local, slots=engine.slots, cache=cache, progress=say)
-        return replace(trials, config=config.to_mapping())
-    built = replace(build_sweep(local, cache=cache, progress=say), config=config.to_mapping())
-    named = (local.primary_metric, *local.metrics)
-    check_folds(built, tuple(name for name in named if name is not None and ":" not in name))
-    return built
-
-
-def _own_engine(built: AnySweep, config: AnyConfig) -> Engine | None:
-    """Threads of this process for trials that run beside it."""
-    from hptune.sweep import TrialSweep
-
-    if not isinstance(built, TrialSweep) or built.trial.place != "driver":
-        return None
-    limits = config.limits
-    return DriverEngine(
-        limits.max_concurrent_trials or built.trial.at_once, trial_timeout=limits.trial_timeout
-    )
-
-
-def _started(config: AnyConfig, stack: ExitStack, limits: FitLimits | None = None) -> tuple[Engine, float]:
-    start = time.monotonic()
-    given = FitLimits(config.limits.max_concurrent_trials, config.limits.trial_timeout)
-    if isinstance(config, TrialSweepConfig) and config.trial.command is not None:
-        given = replace(given, trial_timeout=None)  # a script's own process is ended, not the one around it
-    engine = stack.enter_context(closing(ENGINES[config.engine](config.spark, config.name, limits or given)))
-    return engine, time.monotonic() - start
 
 
 def _work_ahead(built: AnySweep, todo: Agenda, engine: str) -> str:

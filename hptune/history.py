@@ -43,7 +43,8 @@ def read_children(directory: Path) -> tuple[ChildRun, ...]:
         raise InputDataError(f"{directory} holds no sweep", "name the --out of a sweep")
     about = kept.sessions[-1].first
     params = [plain_params(text) for text in kept.grid]
-    return children_of(str(about["name"]), params, cells_of(kept), str(about["ranking_metric"]), directory)
+    metric, shown = str(about["ranking_metric"]), str(about["shown_metric"])
+    return children_of(str(about["name"]), params, cells_of(kept), metric, shown, directory)
 
 
 def outcomes_of(sessions: Sequence[Session]) -> list[Outcome]:

@@ -262,7 +262,8 @@ class _Ledger:
         given = [plain_params(grid[number]) for number in numbers]
         about = self._about
         table = ranked_table(cv_table(given, cells, about["metrics"]), cells, about["ranking_metric"])
-        children = children_of(self.name, given, cells, about["ranking_metric"], self._directory)
+        ranked = about["ranking_metric"], about["shown_metric"]
+        children = children_of(self.name, given, cells, *ranked, self._directory)
         for row in table.to_dict("records"):
             number, child = numbers[row["candidate"]], children[row["candidate"]]
             self._see(number, row)

@@ -48,8 +48,9 @@ HOUSE = [
     ["config", "sweep"],
     ["finished", "formats"],
     ["build", "preflight", "remote"],
-    ["explain", "rehearsal", "status"],
+    ["explain", "rehearsal", "runs", "status"],
     ["tracking"],
+    ["readying"],
     ["commands"],
     ["__main__", "api", "cli", "functions", "search"],
 ]
@@ -179,7 +180,7 @@ def home_violations(sources: list[Source]) -> Iterator[str]:
         for item in imports(source):
             library = item.module.split(".")[0]
             if library in HOMES and source.part not in HOMES[library]:
-                yield f"{source.name}:{item.line}: imports {library}, at home in {', '.join(HOMES[library])}"
+                yield f"{source.name}:{item.line}: imports {library}, at home in {', '.join(sorted(HOMES[library]))}"
 
 
 def private_violations(sources: list[Source]) -> Iterator[str]:
@@ -357,7 +358,7 @@ LONG = "def f():\n" + "    x = 1\n" * 51
         (
             home_violations,
             {"hptune.plan": "import pyspark"},
-            "hptune.plan:1: imports pyspark, at home in engine",
+            "hptune.plan:1: imports pyspark, at home in engine, trials",
         ),
         (home_violations, {"hptune.plan": "from pyspark.sql import Row"}, "imports pyspark"),
         (

@@ -187,7 +187,13 @@ class _Found(NamedTuple):
             best_score=winner.mean_test_score,
             open_model=functools.partial(_itself, finish.model),
             open_children=functools.partial(
-                children_of, sweep.name, sweep.candidates, self.cells, sweep.ranking_metric, out
+                children_of,
+                sweep.name,
+                sweep.candidates,
+                self.cells,
+                sweep.ranking_metric,
+                sweep.shown_metric,
+                out,
             ),
             savings=savings(self.plan, self.cells, reused=reused) if sweep.shares_fits else None,
             out=out,
