@@ -1,4 +1,4 @@
-"""The command line: ``hptune sample | features | sweep | explain | status | runs | show | fetch | upload``."""
+"""The command line: ``hptune sample | features | sweep | explain | status | runs | show | mlflow | fetch | upload``."""
 
 from __future__ import annotations
 
@@ -56,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add_runs(verbs.add_parser("runs", help="the child runs of a sweep, finished or not"))
     _add_show(verbs.add_parser("show", help="one child run: parameters, metrics, error, files"))
     _add_status(verbs.add_parser("status", help="what a directory holds, finished or not"))
+    _add_mlflow(verbs.add_parser("mlflow", help="send what MLflow lacks of a sweep"))
     return _guarded(parser, argv)
 
 
@@ -234,6 +235,13 @@ def _add_status(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--watch", action="store_true", help="look again until nothing runs any more")
     _add_verbose(parser)
     parser.set_defaults(run=lambda given: commands.status(given, _say))
+
+
+def _add_mlflow(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("out", metavar="OUT", help="the --out of a sweep")
+    parser.add_argument("--tracking-uri", metavar="U", help="the server (default: as in the sweep)")
+    _add_verbose(parser)
+    parser.set_defaults(run=lambda given: commands.mlflow(given, _say))
 
 
 def _add_runs(parser: argparse.ArgumentParser) -> None:

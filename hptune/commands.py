@@ -10,18 +10,25 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hptune.config import AnyConfig, SweepConfig, TrialSweepConfig
-from hptune.engine import BY_NAME as ENGINES
-from hptune.engine import DriverEngine, Engine, FitLimits, SerialEngine, hadoop_opener
+from hptune.config import AnyConfig, checked_tracking_uri
+from hptune.engine import Engine, SerialEngine, hadoop_opener
 from hptune.errors import AllTrialsFailedError, ConfigurationError, InputDataError
 from hptune.interrupts import deadline
 from hptune.observers import FailureLimit, Observer, Tally, duration, progress_observer, transfer_progress
+from hptune.readying import (
+    built_sweep,
+    check_inputs,
+    early_engine,
+    inputs,
+    own_engine,
+    started_engine,
+)
 from hptune.records import Existing
 from hptune.storage import Store, default_cache, fetch, is_remote, open_store, upload
 
@@ -35,6 +42,7 @@ __all__ = [
     "explain",
     "features",
     "fetch_files",
+    "mlflow",
     "rehearse",
     "runs",
     "sample",
@@ -95,33 +103,36 @@ def sweep(
     Of a sweep that `config.out` holds becomes what `existing` says. `again` makes the command that resumes, from
     the output directory's name. `say` gets what is being done, `show` what was found.
     """
-    from hptune.remote import claimed_output, local_inputs, prepared_output
+    from hptune.remote import claimed_output, prepared_output
+    from hptune.tracking import check_tracking, tracked
 
     resume = existing in ("resumed", "extended")
     if resume and config.out is None:
         raise ConfigurationError("--resume without the directory of a sweep", "name it with --out")
+    check_tracking(config.tracking)
     # Waiting OpenMP threads must not spin: other programs want the cores too. Read when the library loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with deadline(config.limits.timeout), ExitStack() as stack, ExitStack() as outputs:
-        engine, seconds = _early_engine(config, stack, say)
+        engine, seconds = early_engine(config, stack, say)
         opener = hadoop_opener(config.spark)
         out = config.out or f"runs/{config.name}-{time.strftime('%Y%m%d-%H%M%S')}"
         directory = stack.enter_context(claimed_output(out, cache=cache, hadoop=opener))
-        local = stack.enter_context(local_inputs(config, cache=cache, say=say, hadoop=opener))
-        _check_inputs(local)
+        local = stack.enter_context(inputs(config, cache, say, opener))
+        check_inputs(local)
         outputs.enter_context(prepared_output(directory, out, existing=existing, say=say, hadoop=opener))
         from hptune.outputs import clear_output, write_rejects
         from hptune.preflight import check_memory
         from hptune.summary import closing_lines
         from hptune.sweep import agenda
 
-        built = _built(local, config, cache, say)
+        built = built_sweep(local, config, engine, cache, say)
+        engine = own_engine(built, config) or engine
         todo = agenda(built, directory, resume=resume, extend=existing == "extended", shown=out)
         for notice in todo.notices:
             say(f"note: {notice}")
         say(_work_ahead(built, todo, config.engine))
         if engine is None and todo.tasks:
-            engine, seconds = _started(config, stack)
+            engine, seconds = started_engine(config, stack)
         if engine is not None and todo.tasks:
             check_memory(built, engine, say)
         if not resume:
@@ -131,7 +142,8 @@ def sweep(
         started = time.monotonic()
         engine = engine or SerialEngine()  # for which nothing is left
         run = _Run(built, todo, engine, directory, out, config.limits.max_failed_trials)
-        result = _carried_out(run, again=again, quiet=quiet, show=show)
+        with tracked(config.tracking, config.name, directory, out, say) as tracking:
+            result = _carried_out(run, tracking, again=again, quiet=quiet, show=show)
         closing_text = closing_lines(result, engine, out=out)
         outputs.close()  # what cannot be sent to a remote place is told before anybody reads that it is there
         show(closing_text)
@@ -145,23 +157,23 @@ def rehearse(
     """``hptune sweep --dry-run``: everything checked, one fit made, nothing written but the caches of inputs."""
     from hptune.preflight import check_memory
     from hptune.rehearsal import rehearse as lines_of
-    from hptune.remote import local_inputs
     from hptune.sweep import agenda
 
     resume = existing in ("resumed", "extended")
     if resume and (config.out is None or is_remote(config.out)):
         raise ConfigurationError("--dry-run --resume without a local directory", "name one with --out")
     with deadline(config.limits.timeout), ExitStack() as stack:
-        engine, _ = _early_engine(config, stack, say)
+        engine, _ = early_engine(config, stack, say)
         opener = hadoop_opener(config.spark)
-        local = stack.enter_context(local_inputs(config, cache=cache, say=say, hadoop=opener))
-        _check_inputs(local)
-        built = _built(local, config, cache, say)
+        local = stack.enter_context(inputs(config, cache, say, opener))
+        check_inputs(local)
+        built = built_sweep(local, config, engine, cache, say)
+        engine = own_engine(built, config) or engine
         directory = Path(str(config.out).removeprefix("file://")) if resume else None
         todo = agenda(built, directory, resume=resume, extend=existing == "extended")
         if engine is None:
             say(f"starting the {config.engine} engine")
-            engine, _ = _started(config, stack)
+            engine, _ = started_engine(config, stack)
         for line in lines_of(built, todo, engine, check_memory(built, engine, say)):
             show(line)
 
@@ -251,53 +263,13 @@ def _local_directory(path: str, command: str) -> Path:
     return Path(path.removeprefix("file://"))
 
 
-def _early_engine(config: AnyConfig, stack: ExitStack, say: Say) -> tuple[Engine | None, float]:
-    """The engine, where inputs or outputs are on a file system that only Spark reads."""
-    from hptune.remote import hadoop_uris
+def mlflow(arguments: argparse.Namespace, say: Say) -> None:
+    """``hptune mlflow``: what MLflow lacks of a sweep."""
+    directory = _local_directory(arguments.out, "mlflow")
+    uri = arguments.tracking_uri and checked_tracking_uri(arguments.tracking_uri, "--tracking-uri")
+    from hptune.tracking import send_missing
 
-    uris = hadoop_uris(config)
-    if not uris:
-        return None, 0.0
-    if config.engine != "spark":
-        raise ConfigurationError(f"{uris[0]} is read through Spark", "use the spark engine")
-    say("starting the spark engine, which reads the files")
-    return _started(config, stack)
-
-
-def _check_inputs(config: AnyConfig) -> None:
-    """Refuse data that are not there, before anything takes time."""
-    if isinstance(config, SweepConfig):
-        from hptune.formats import check_data
-
-        check_data(config.data)
-
-
-def _built(local: AnyConfig, config: AnyConfig, cache: Path, say: Say) -> AnySweep:
-    """The sweep over the local copies, its folds looked at; its configuration is the one that was asked for."""
-    if isinstance(local, TrialSweepConfig):
-        from hptune.build import build_trials
-
-        if local.notice:
-            say(f"note: {local.notice}")
-        return replace(build_trials(local, cache=cache, progress=say), config=config.to_mapping())
-    from hptune.build import build_sweep
-    from hptune.preflight import check_folds
-
-    built = replace(build_sweep(local, cache=cache, progress=say), config=config.to_mapping())
-    named = (local.primary_metric, *local.metrics)
-    check_folds(built, tuple(name for name in named if name is not None and ":" not in name))
-    return built
-
-
-def _started(config: AnyConfig, stack: ExitStack) -> tuple[Engine, float]:
-    start = time.monotonic()
-    limits = FitLimits(config.limits.max_concurrent_trials, config.limits.trial_timeout)
-    if isinstance(config, TrialSweepConfig) and config.trial.place == "driver":
-        return DriverEngine(limits.max_tasks or 1, trial_timeout=limits.trial_timeout), 0.0
-    if isinstance(config, TrialSweepConfig) and config.trial.command is not None:
-        limits = replace(limits, trial_timeout=None)  # a script's own process is ended, not the one around it
-    engine = stack.enter_context(closing(ENGINES[config.engine](config.spark, config.name, limits)))
-    return engine, time.monotonic() - start
+    send_missing(directory, uri, say)
 
 
 def _work_ahead(built: AnySweep, todo: Agenda, engine: str) -> str:
@@ -320,13 +292,15 @@ class _Run(NamedTuple):
     max_failed: int | None
 
 
-def _carried_out(run: _Run, *, again: Callable[[str], str], quiet: bool, show: Say) -> SweepResult:
+def _carried_out(
+    run: _Run, observing: Sequence[Observer], *, again: Callable[[str], str], quiet: bool, show: Say
+) -> SweepResult:
     """The result, whose best candidates are shown; of a sweep that is stopped, how to go on with it."""
     from hptune.summary import ranking, stopped_lines
     from hptune.sweep import carry_out
 
     tally = Tally()
-    observers: list[Observer] = [tally]
+    observers: list[Observer] = [tally, *observing]
     if not quiet:
         observers.append(progress_observer(run.sweep.ranking_metric, run.engine.slots))
     if run.max_failed is not None:

@@ -14,12 +14,12 @@ from hptune.outputs import JOURNAL
 from hptune.records import Outcome
 from hptune.results import Cells, collect_cells
 
-__all__ = ["cells_of", "folds_of", "read_children"]
+__all__ = ["cells_of", "folds_of", "outcomes_of", "read_children"]
 
 
 def cells_of(kept: Kept) -> Cells:
     """The outcomes of a journal that has sessions, as ``cells[candidate][fold]``."""
-    return collect_cells(_outcomes(kept.sessions), len(kept.grid), folds_of(kept), partial=True)
+    return collect_cells(outcomes_of(kept.sessions), len(kept.grid), folds_of(kept), partial=True)
 
 
 def folds_of(kept: Kept) -> int:
@@ -47,7 +47,7 @@ def read_children(directory: Path) -> tuple[ChildRun, ...]:
     return children_of(str(about["name"]), params, cells_of(kept), metric, shown, directory)
 
 
-def _outcomes(sessions: Sequence[Session]) -> list[Outcome]:
+def outcomes_of(sessions: Sequence[Session]) -> list[Outcome]:
     """Outcomes under the numbers of the last session's candidates.
 
     A cell without a key was fitted anew by each session: the last one counts.

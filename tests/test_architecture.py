@@ -49,6 +49,8 @@ HOUSE = [
     ["finished", "formats"],
     ["build", "preflight", "remote"],
     ["explain", "rehearsal", "runs", "status"],
+    ["tracking"],
+    ["readying"],
     ["commands"],
     ["__main__", "api", "cli", "functions", "search"],
     ["hyperdrive"],
@@ -60,7 +62,7 @@ HOMES = {
     "mlflow": {"observers"},
     "optuna": {"samplers"},
     "py4j": {"engine"},
-    "pyspark": {"engine"},
+    "pyspark": {"engine", "trials"},
     "xgboost": {"fitters"},
 }
 PRIVATE_HOME = "_sklearn_compat"
@@ -179,7 +181,7 @@ def home_violations(sources: list[Source]) -> Iterator[str]:
         for item in imports(source):
             library = item.module.split(".")[0]
             if library in HOMES and source.part not in HOMES[library]:
-                yield f"{source.name}:{item.line}: imports {library}, at home in {', '.join(HOMES[library])}"
+                yield f"{source.name}:{item.line}: imports {library}, at home in {', '.join(sorted(HOMES[library]))}"
 
 
 def private_violations(sources: list[Source]) -> Iterator[str]:
@@ -357,7 +359,7 @@ LONG = "def f():\n" + "    x = 1\n" * 51
         (
             home_violations,
             {"hptune.plan": "import pyspark"},
-            "hptune.plan:1: imports pyspark, at home in engine",
+            "hptune.plan:1: imports pyspark, at home in engine, trials",
         ),
         (home_violations, {"hptune.plan": "from pyspark.sql import Row"}, "imports pyspark"),
         (

@@ -96,15 +96,6 @@ def test_a_misspelt_key_below_is_told_the_right_one(raw: dict[str, Any], said: s
         parse_config(RAW | raw)
 
 
-LATER = ("tracking",)
-
-
-@pytest.mark.parametrize("key", LATER)
-def test_a_key_of_a_later_release_is_refused_by_name(key: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"'{key}' is not supported yet"):
-        parse_config(RAW | {key: {"a": 1}})
-
-
 @pytest.mark.parametrize("key", RAW)
 def test_a_required_key_that_is_missing_is_named(key: str) -> None:
     with pytest.raises(ConfigurationError, match=f"'{key}' is missing"):

@@ -9,9 +9,11 @@ from hptune.config._records import (
     DataConfig,
     SamplingConfig,
     SweepConfig,
+    TrackingConfig,
     TrialConfig,
     TrialSweepConfig,
 )
+from hptune.config._tracking import checked_tracking_uri
 
 __all__ = [
     "SHORT_KEYS",
@@ -21,8 +23,10 @@ __all__ = [
     "LimitsConfig",
     "SamplingConfig",
     "SweepConfig",
+    "TrackingConfig",
     "TrialConfig",
     "TrialSweepConfig",
+    "checked_tracking_uri",
     "load_config",
     "parse_config",
     "with_values",

@@ -21,6 +21,7 @@ from hptune.config._sections import (
     spark_settings,
     with_seed,
 )
+from hptune.config._tracking import tracking_section
 from hptune.config._trials import IGNORED, ignored_keys, objective_section, trial_section
 from hptune.engine import BY_NAME as ENGINES
 from hptune.errors import ConfigurationError, did_you_mean
@@ -28,7 +29,6 @@ from hptune.records import Objective
 
 __all__ = ["parse_config"]
 
-_NOT_YET = ("tracking",)
 _PLAIN: Mapping[str, tuple[type, ...]] = {
     "name": (str,),
     "constraints": (list, tuple),
@@ -49,6 +49,7 @@ _TOP_LEVEL = (
     "search_space",
     "sampling_algorithm",
     "objective",
+    "tracking",
     *_PLAIN,
 )
 _DEFAULT_OBJECTIVE = Objective("loss", "minimize")  # of functions, as Hyperopt has it
@@ -67,7 +68,7 @@ def parse_config(raw: Mapping[str, Any], overrides: Iterable[str] = ()) -> AnyCo
     Raises
     ------
     ConfigurationError
-        A key is unknown, missing, of the wrong type or not supported yet.
+        A key is unknown, missing or of the wrong type.
 
     Examples
     --------
@@ -80,7 +81,7 @@ def parse_config(raw: Mapping[str, Any], overrides: Iterable[str] = ()) -> AnyCo
 
 
 def _of_fits(merged: Mapping[str, Any]) -> SweepConfig:
-    check_keys("", merged, (*_TOP_LEVEL, *_FITS_ONLY, *_NOT_YET))
+    check_keys("", merged, (*_TOP_LEVEL, *_FITS_ONLY))
     common = _common(merged)
     given = {name: merged[name] for name in _OF_FITS if merged.get(name) is not None}
     _check_types(given, _OF_FITS)
@@ -104,7 +105,7 @@ def _of_trials(merged: Mapping[str, Any]) -> TrialSweepConfig:
     for key in _FITS_ONLY:
         if merged.get(key) is not None:
             raise ConfigurationError(f"key {key!r} does not go with a trial", "take one of them out")
-    check_keys("", merged, (*_TOP_LEVEL, *_TRIALS_ONLY, *_NOT_YET))
+    check_keys("", merged, (*_TOP_LEVEL, *_TRIALS_ONLY))
     if merged.get("type", "sweep") != "sweep":
         raise ConfigurationError(f"type is {merged['type']!r}", "give a sweep job's file")
     common = _common(merged)
@@ -127,9 +128,6 @@ def _of_trials(merged: Mapping[str, Any]) -> TrialSweepConfig:
 
 def _common(merged: Mapping[str, Any]) -> dict[str, Any]:
     """What all sweeps have, checked."""
-    for key in _NOT_YET:
-        if merged.get(key):
-            raise ConfigurationError(f"key {key!r} is not supported yet", "take it out")
     given = {name: merged[name] for name in _PLAIN if merged.get(name) is not None}
     _check_types(given, _PLAIN)
     for name in given.keys() & {"constraints", "metrics"}:
@@ -144,6 +142,7 @@ def _common(merged: Mapping[str, Any]) -> dict[str, Any]:
         "search_space": space,
         "limits": limits,
         "sampling": sampling,
+        "tracking": tracking_section(merged.get("tracking")),
         "early_termination": early_termination_section(merged.get("early_termination")),
     }
 

@@ -18,9 +18,13 @@ __all__ = [
     "DataConfig",
     "SamplingConfig",
     "SweepConfig",
+    "TrackingConfig",
     "TrialConfig",
     "TrialSweepConfig",
 ]
+
+
+_OF_ONE_MACHINE = ("catboost", "lightgbm", "sklearn")
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,14 @@ class SamplingConfig:
         """The key's content."""
         learned = {"warm_start_from": list(self.warm_start_from)} if self.warm_start_from else {}
         return {"type": self.type, "seed": self.seed, **learned}
+
+
+@dataclass(frozen=True)
+class TrackingConfig:
+    """The `tracking` key: an MLflow server's address, and the experiment, by default the sweep's name."""
+
+    mlflow: str
+    experiment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +114,7 @@ class CommonConfig:
     seed: int = 0
     engine: str = "spark"
     spark: Mapping[str, str] = field(default_factory=lambda: {"master": "local[*,4]"})
+    tracking: TrackingConfig | None = None
     out: str | None = None
 
     def to_mapping(self) -> dict[str, Any]:
@@ -121,7 +134,13 @@ class CommonConfig:
         return {"early_termination": None if policy is None else written(policy)}
 
     def _running_keys(self) -> dict[str, Any]:
-        return {"seed": self.seed, "engine": self.engine, "spark": dict(self.spark), "out": self.out}
+        return {
+            "seed": self.seed,
+            "engine": self.engine,
+            "spark": dict(self.spark),
+            "tracking": None if self.tracking is None else dataclasses.asdict(self.tracking),
+            "out": self.out,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +154,18 @@ class SweepConfig(CommonConfig):
     cv: Any = 5
     early_stopping: EarlyStopping | None = None
     refit: bool | str = True
+
+    @property
+    def is_of_one_machine(self) -> bool:
+        """Whether names alone tell that each fit is one machine's, without an import that takes seconds."""
+        package, _, name = self.estimator.replace(":", ".").partition(".")
+        is_plain = package in _OF_ONE_MACHINE or (package == "xgboost" and "." not in name)
+        return is_plain and not self.has_holdout
+
+    @property
+    def has_holdout(self) -> bool:
+        """Whether one validation part ranks, which only trials that are Spark jobs have."""
+        return isinstance(self.cv, Mapping) and self.cv.get("type") == "holdout"
 
     def to_mapping(self) -> dict[str, Any]:
         """The file that gives this configuration again."""

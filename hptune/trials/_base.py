@@ -40,6 +40,8 @@ class Trial(ABC):
         Where it runs.
     n_folds : int
         Outcomes of each candidate; 1 unless a trial is itself run on several parts of the data.
+    at_once : int
+        How many run at the same time on the driver, where no limit says otherwise.
     refit : bool
         Whether `finish` leaves a model of the winner.
     """
@@ -47,6 +49,7 @@ class Trial(ABC):
     kind: ClassVar[str]
     place: Place = "executors"
     n_folds: int = 1
+    at_once: int = 1
     refit: bool = False
 
     @property
