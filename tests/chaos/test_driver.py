@@ -50,7 +50,7 @@ def test_a_killed_driver_loses_nothing(home: Home, ref: Table, seed: int, figure
     assert_nothing_twice(run, before, done, ref)
 
 
-@row(7, "SIGKILL the driver at random points, resume each")
+@row(7, "SIGKILL the driver at random points, resume each", short=1)
 @pytest.mark.parametrize("times", [5])
 def test_a_driver_killed_again_and_again_loses_nothing(home: Home, ref: Table, times: int) -> None:
     """The same sweep killed several times, each time resumed; without Spark, so that it is quick."""
@@ -99,7 +99,7 @@ def test_the_driver_of_a_dead_jvm_says_so(home: Home, figures: Figures) -> None:
 
 
 @row(9, "SIGTERM, SIGINT, each in mid-sweep")
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_a_sweep_with_partial_results(
     home: Home, ref: Table, number: signal.Signals, figures: Figures
 ) -> None:

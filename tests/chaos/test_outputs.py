@@ -46,7 +46,7 @@ def fill(disk: Path) -> None:
                 continue
 
 
-@row(29, "disk full under the output")
+@row(29, "disk full under the output", short=1)
 @pytest.mark.parametrize("again", ["--overwrite", "--resume"])
 def test_a_full_disk_is_told_and_the_older_table_stays(
     home: Home, ref: Table, again: str, figures: Figures
@@ -67,7 +67,7 @@ def test_a_full_disk_is_told_and_the_older_table_stays(
         assert (disk / "out" / "results.csv").read_bytes() == before
 
 
-@row(29, "disk full while a sweep writes its journal")
+@row(29, "disk full while a sweep writes its journal", short=1)
 def test_a_disk_that_fills_up_in_mid_sweep_is_told(home: Home, ref: Table, figures: Figures) -> None:
     with small_disk(home.directory / "disk", "1m") as disk:
         run = home.start(sweep_file(home.data, seconds=0.2), out="disk/out", how="warm")
@@ -95,7 +95,7 @@ def test_a_full_disk_under_spark_is_told(home: Home, figures: Figures) -> None:
         home.processes.assert_gone()
 
 
-@row(30, "kills while outputs are written", tries=10)
+@row(30, "kills while outputs are written", tries=10, short=1)
 def test_each_output_is_the_old_or_the_new_one(home: Home, ref: Table, seed: int, figures: Figures) -> None:
     chosen = random.Random(seed)
     boosters = {
