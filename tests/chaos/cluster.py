@@ -75,6 +75,7 @@ class Cluster:
             "spark.ui.enabled": "false",
             "spark.network.timeout": "60s",
             "spark.executor.heartbeatInterval": "5s",
+            "spark.scheduler.maxRegisteredResourcesWaitingTime": "2min",  # where the machine is busy
         }
         return {"engine": "spark", "spark": {**spark, **{k.replace("_", "."): v for k, v in more.items()}}}
 

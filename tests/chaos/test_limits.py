@@ -18,6 +18,9 @@ from tests.chaos.sweeps import BAD, FITS, Done, Home, Run, local_spark, sweep_fi
 from tests.chaos.tables import Table
 
 CGROUPS = Path("/sys/fs/cgroup/memory")
+SPARKS_WAIT = {
+    "spark_scheduler_maxRegisteredResourcesWaitingTime": "30s"
+}  # for executors, as it is by default
 
 
 @pytest.mark.spark
@@ -140,7 +143,7 @@ def test_no_master_is_told_soon(home: Home, figures: Figures) -> None:
 @pytest.mark.spark
 @row(44, "no executors within 30 s")
 def test_no_executors_are_told_soon(home: Home, cluster: Cluster, figures: Figures) -> None:
-    settings = cluster.settings(spark_executor_memory="8g")  # more than a worker has
+    settings = cluster.settings(spark_executor_memory="8g", **SPARKS_WAIT)  # more than a worker has
     done = home.sweep(sweep_file(home.data, **settings))
     assert_cluster_error(done, figures, "no executors")
 
@@ -154,7 +157,8 @@ def test_a_wrong_secret_is_told_soon(
     guarded = Cluster(tmp_path_factory.mktemp("guarded"), options)
     try:
         guarded.start()
-        settings = guarded.settings(spark_authenticate="true", spark_authenticate_secret="wrong")  # noqa: S106
+        wrong = {"spark_authenticate": "true", "spark_authenticate_secret": "wrong"}
+        settings = guarded.settings(**wrong, **SPARKS_WAIT)
         done = home.sweep(sweep_file(home.data, **settings))
     finally:
         guarded.stop()
