@@ -17,8 +17,9 @@ pytestmark = pytest.mark.spark
 SECONDS = 0.4
 
 
-def resumed(home: Home, seconds: float = SECONDS, **options: str) -> Done:
-    return home.sweep(sweep_file(home.data, seconds=seconds, **local_spark()), "--resume", **options)
+def resumed(home: Home, engine: str = "spark", **options: str) -> Done:
+    keys = local_spark() if engine == "spark" else {"engine": engine}
+    return home.sweep(sweep_file(home.data, seconds=SECONDS, **keys), "--resume", **options)
 
 
 def cells(run: Run) -> list[tuple[int, int]]:
@@ -36,21 +37,22 @@ def assert_nothing_twice(run: Run, before: list[tuple[int, int]], done: Done, re
 
 @row(7, "SIGKILL the driver at random points, resume each", tries=20)
 def test_a_killed_driver_loses_nothing(home: Home, ref: Table, seed: int, figures: Figures) -> None:
+    """Every second one is resumed without Spark, while what is left of the killed one's may still live."""
     point = random.Random(seed)
-    run = home.start(sweep_file(home.data, seconds=SECONDS, **local_spark()))
+    run = home.start(sweep_file(home.data, seconds=SECONDS, **local_spark()), how="warm")
     run.wait_for_outcomes(point.randrange(FITS))
     rest = time.monotonic() + point.random() * SECONDS
     wait_until(lambda: time.monotonic() > rest or run.ended)
     run.send(signal.SIGKILL)
     run.wait()
     before = cells(run)
-    done = resumed(home)
+    done = resumed(home, ("spark", "processes")[seed % 2], how="warm")
     figures["finished before"] = len(before)
     figures["fitted again"] = len(cells(run)) - FITS
     assert_nothing_twice(run, before, done, ref)
 
 
-@row(7, "SIGKILL the driver at random points, resume each")
+@row(7, "SIGKILL the driver at random points, resume each", short=1)
 @pytest.mark.parametrize("times", [5])
 def test_a_driver_killed_again_and_again_loses_nothing(home: Home, ref: Table, times: int) -> None:
     """The same sweep killed several times, each time resumed; without Spark, so that it is quick."""
@@ -99,7 +101,7 @@ def test_the_driver_of_a_dead_jvm_says_so(home: Home, figures: Figures) -> None:
 
 
 @row(9, "SIGTERM, SIGINT, each in mid-sweep")
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_a_sweep_with_partial_results(
     home: Home, ref: Table, number: signal.Signals, figures: Figures
 ) -> None:
