@@ -131,7 +131,7 @@ class Sweep:
             metrics=self.metrics,
             early_stopping=self.early_stopping,
             seed=self.config.get("seed"),
-            sampling=sampling_of(self),
+            further=sampling_of(self),
         )
 
     @contextmanager

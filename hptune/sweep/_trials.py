@@ -97,7 +97,7 @@ class TrialSweep:
             objective=self.objective,
             n_folds=self.n_folds,
             seed=self.config.get("seed"),
-            sampling=sampling_of(self),
+            further=sampling_of(self),
         )
 
     @contextmanager
