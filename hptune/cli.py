@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from hptune import __version__, commands
 from hptune.commands import say as _say
-from hptune.config import SHORT_KEYS, SweepConfig, load_config, parse_config, with_values
+from hptune.config import SHORT_KEYS, AnyConfig, load_config, parse_config, with_values
 from hptune.engine import BY_NAME as ENGINES
 from hptune.engine import under_spark_submit
 from hptune.errors import ConfigurationError, HptuneError
@@ -246,7 +246,7 @@ def _add_explain(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=lambda given: commands.explain(given, _say))
 
 
-def _config(arguments: argparse.Namespace) -> SweepConfig:
+def _config(arguments: argparse.Namespace) -> AnyConfig:
     """The sweep file, then the flags, then ``--set``."""
     raw = load_config(arguments.config) if arguments.config else {}
     refuse_secrets(texts_of(raw), str(arguments.config))

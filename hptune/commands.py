@@ -16,9 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hptune.config import SweepConfig
+from hptune.config import AnyConfig, SweepConfig, TrialSweepConfig
 from hptune.engine import BY_NAME as ENGINES
-from hptune.engine import Engine, FitLimits, SerialEngine, hadoop_opener
+from hptune.engine import DriverEngine, Engine, FitLimits, SerialEngine, hadoop_opener
 from hptune.errors import AllTrialsFailedError, ConfigurationError, InputDataError
 from hptune.interrupts import deadline
 from hptune.observers import FailureLimit, Observer, Tally, duration, progress_observer, transfer_progress
@@ -28,7 +28,7 @@ from hptune.storage import Store, default_cache, fetch, is_remote, open_store, u
 if TYPE_CHECKING:
     from hptune.resume import Agenda
     from hptune.summary import SweepResult
-    from hptune.sweep import Sweep
+    from hptune.sweep import AnySweep
 
 __all__ = [
     "existing_sweep",
@@ -79,7 +79,7 @@ def say(line: str) -> None:
 
 
 def sweep(
-    config: SweepConfig,
+    config: AnyConfig,
     cache: Path,
     say: Say,
     *,
@@ -93,7 +93,6 @@ def sweep(
     Of a sweep that `config.out` holds becomes what `existing` says. `again` makes the command that resumes, from
     the output directory's name. `say` gets what is being done, `show` what was found.
     """
-    from hptune.formats import check_data
     from hptune.remote import claimed_output, local_inputs, prepared_output
 
     resume = existing in ("resumed", "extended")
@@ -107,7 +106,7 @@ def sweep(
         out = config.out or f"runs/{config.name}-{time.strftime('%Y%m%d-%H%M%S')}"
         directory = stack.enter_context(claimed_output(out, cache=cache, hadoop=opener))
         local = stack.enter_context(local_inputs(config, cache=cache, say=say, hadoop=opener))
-        check_data(local.data)
+        _check_inputs(local)
         outputs.enter_context(prepared_output(directory, out, existing=existing, say=say, hadoop=opener))
         from hptune.outputs import clear_output, write_rejects
         from hptune.preflight import check_memory
@@ -125,8 +124,8 @@ def sweep(
             check_memory(built, engine, say)
         if not resume:
             clear_output(directory)
-        if built.rejects is not None:
-            write_rejects(directory, built.rejects)
+        if (rejects := built.rejects) is not None:
+            write_rejects(directory, rejects)
         started = time.monotonic()
         engine = engine or SerialEngine()  # for which nothing is left
         run = _Run(built, todo, engine, directory, out, config.limits.max_failed_trials)
@@ -139,10 +138,9 @@ def sweep(
 
 
 def rehearse(
-    config: SweepConfig, cache: Path, say: Say, *, existing: Existing = "refused", show: Say = print
+    config: AnyConfig, cache: Path, say: Say, *, existing: Existing = "refused", show: Say = print
 ) -> None:
     """``hptune sweep --dry-run``: everything checked, one fit made, nothing written but the caches of inputs."""
-    from hptune.formats import check_data
     from hptune.preflight import check_memory
     from hptune.rehearsal import rehearse as lines_of
     from hptune.remote import local_inputs
@@ -155,7 +153,7 @@ def rehearse(
         engine, _ = _early_engine(config, stack, say)
         opener = hadoop_opener(config.spark)
         local = stack.enter_context(local_inputs(config, cache=cache, say=say, hadoop=opener))
-        check_data(local.data)
+        _check_inputs(local)
         built = _built(local, config, cache, say)
         directory = Path(str(config.out).removeprefix("file://")) if resume else None
         todo = agenda(built, directory, resume=resume, extend=existing == "extended")
@@ -223,7 +221,7 @@ def status(arguments: argparse.Namespace, say: Say) -> None:
     show_status(Path(arguments.path.removeprefix("file://")), console, watch=arguments.watch)
 
 
-def _early_engine(config: SweepConfig, stack: ExitStack, say: Say) -> tuple[Engine | None, float]:
+def _early_engine(config: AnyConfig, stack: ExitStack, say: Say) -> tuple[Engine | None, float]:
     """The engine, where inputs or outputs are on a file system that only Spark reads."""
     from hptune.remote import hadoop_uris
 
@@ -236,26 +234,45 @@ def _early_engine(config: SweepConfig, stack: ExitStack, say: Say) -> tuple[Engi
     return _started(config, stack)
 
 
-def _built(local: SweepConfig, config: SweepConfig, cache: Path, say: Say) -> Sweep:
+def _check_inputs(config: AnyConfig) -> None:
+    """Refuse data that are not there, before anything takes time."""
+    if isinstance(config, SweepConfig):
+        from hptune.formats import check_data
+
+        check_data(config.data)
+
+
+def _built(local: AnyConfig, config: AnyConfig, cache: Path, say: Say) -> AnySweep:
     """The sweep over the local copies, its folds looked at; its configuration is the one that was asked for."""
+    if isinstance(local, TrialSweepConfig):
+        from hptune.build import build_trials
+
+        if local.notice:
+            say(f"note: {local.notice}")
+        return replace(build_trials(local, cache=cache, progress=say), config=config.to_mapping())
     from hptune.build import build_sweep
     from hptune.preflight import check_folds
 
     built = replace(build_sweep(local, cache=cache, progress=say), config=config.to_mapping())
-    named = (config.primary_metric, *config.metrics)
+    named = (local.primary_metric, *local.metrics)
     check_folds(built, tuple(name for name in named if name is not None and ":" not in name))
     return built
 
 
-def _started(config: SweepConfig, stack: ExitStack) -> tuple[Engine, float]:
+def _started(config: AnyConfig, stack: ExitStack) -> tuple[Engine, float]:
     start = time.monotonic()
     limits = FitLimits(config.limits.max_concurrent_trials, config.limits.trial_timeout)
+    if isinstance(config, TrialSweepConfig) and config.trial.place == "driver":
+        return DriverEngine(limits.max_tasks or 1, trial_timeout=limits.trial_timeout), 0.0
+    if isinstance(config, TrialSweepConfig) and config.trial.command is not None:
+        limits = replace(limits, trial_timeout=None)  # a script's own process is ended, not the one around it
     engine = stack.enter_context(closing(ENGINES[config.engine](config.spark, config.name, limits)))
     return engine, time.monotonic() - start
 
 
-def _work_ahead(built: Sweep, todo: Agenda, engine: str) -> str:
-    cells = f"{todo.plan.n_candidates} candidates x {todo.plan.n_folds} folds"
+def _work_ahead(built: AnySweep, todo: Agenda, engine: str) -> str:
+    folds = f" x {todo.plan.n_folds} folds" if todo.plan.n_folds > 1 else ""
+    cells = f"{todo.plan.n_candidates} candidates{folds}"
     if not todo.tasks:
         return f"{built.size}, {cells}: nothing is left to fit"
     done = f", {len(todo.reused)} of {todo.plan.n_cells} fold scores done" if todo.reused else ""
@@ -265,7 +282,7 @@ def _work_ahead(built: Sweep, todo: Agenda, engine: str) -> str:
 class _Run(NamedTuple):
     """A sweep, what is left to do of it, and where."""
 
-    sweep: Sweep
+    sweep: AnySweep
     agenda: Agenda
     engine: Engine
     directory: Path

@@ -72,8 +72,17 @@ def _checked(directory: Path, out: str) -> Path:
 
 
 def read_config(directory: Path) -> SweepConfig:
-    """The configuration of the sweep in `directory`."""
-    return parse_config(load_config(directory / SWEEP))
+    """The configuration of the sweep of fits in `directory`.
+
+    Raises
+    ------
+    ConfigurationError
+        Its trials are no fits.
+    """
+    config = parse_config(load_config(directory / SWEEP))
+    if not isinstance(config, SweepConfig):
+        raise ConfigurationError(f"{directory} holds a sweep without an estimator", "name a sweep of fits")
+    return config
 
 
 def read_result(directory: Path, *, out: str, cache: Path, say: Say, hadoop: Opener | None) -> SweepResult:

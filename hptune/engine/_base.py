@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeAlias
 
 import cloudpickle
 
+from hptune.live import Place
 from hptune.memory import memory_limit
 from hptune.records import ERROR_BYTES, FitTask, Outcome, Status, clipped
 
@@ -81,11 +82,14 @@ class Engine(Protocol):
         Tasks that run at once.
     is_local : bool
         Whether tasks run on this machine, where they see the files that this process sees.
+    in_process : bool
+        Whether fits run in the calling process itself.
     """
 
     name: str
     slots: int
     is_local: bool
+    in_process: bool
 
     def threads(self, n_tasks: int) -> int:
         """Native threads that each of `n_tasks` tasks may use, at least 1."""
@@ -106,6 +110,9 @@ class Engine(Protocol):
         yielded and taken in. It may give fewer. The run ends when nothing runs and `feed` gives nothing. The rest
         is as in `run`.
         """
+
+    def live_place(self) -> Place | None:
+        """Where a live channel must listen so that fits can reach it; None where what they say must be encrypted."""
 
     def hosts(self) -> list[Host]:
         """Where fits will run, as the workers themselves tell it.

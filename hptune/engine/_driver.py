@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Generator, Sequence
 
 from hptune.engine._base import Feed, Host, Work, failed, guarded, this_host
+from hptune.live import Place
 from hptune.records import FitTask, Outcome
 
 __all__ = ["DriverEngine"]
@@ -27,6 +28,7 @@ class DriverEngine:
     """
 
     name = "driver"
+    in_process = True
     is_local = True
 
     def __init__(self, max_tasks: int = 1, *, trial_timeout: float | None = None) -> None:
@@ -36,6 +38,10 @@ class DriverEngine:
     def threads(self, n_tasks: int) -> int:
         """One: what a task does beyond it is its own affair."""
         return 1
+
+    def live_place(self) -> Place:
+        """This host only."""
+        return Place()
 
     def hosts(self) -> list[Host]:
         """This one."""

@@ -13,6 +13,7 @@ from joblib import effective_n_jobs
 from hptune.engine._base import Feed, Host, Work, this_host
 from hptune.engine._children import Pool, fits_fed, fits_in
 from hptune.engine._payload import Payload, lay_down
+from hptune.live import Place
 from hptune.records import FitTask, Outcome
 
 __all__ = ["ProcessesEngine"]
@@ -39,6 +40,7 @@ class ProcessesEngine:
     """
 
     name = "processes"
+    in_process = False
     is_local = True
 
     def __init__(
@@ -51,6 +53,10 @@ class ProcessesEngine:
     def threads(self, n_tasks: int) -> int:
         """The machine's cores divided by the tasks that run at once."""
         return max(1, (os.cpu_count() or 1) // max(1, min(n_tasks, self.slots)))
+
+    def live_place(self) -> Place:
+        """This host only."""
+        return Place()
 
     def hosts(self) -> list[Host]:
         """This one."""

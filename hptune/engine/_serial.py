@@ -6,6 +6,7 @@ import os
 from collections.abc import Generator, Sequence
 
 from hptune.engine._base import Feed, Host, Work, guarded, this_host
+from hptune.live import Place
 from hptune.records import FitTask, Outcome
 
 __all__ = ["SerialEngine"]
@@ -15,12 +16,17 @@ class SerialEngine:
     """Runs in the calling process; estimators with threads of their own may use all cores."""
 
     name = "serial"
+    in_process = True
     slots = 1
     is_local = True
 
     def threads(self, n_tasks: int) -> int:
         """All cores."""
         return os.cpu_count() or 1
+
+    def live_place(self) -> Place:
+        """This host only."""
+        return Place()
 
     def hosts(self) -> list[Host]:
         """This one."""

@@ -21,12 +21,14 @@ from hptune.engine._bounded import bounded
 from hptune.engine._cores import cores_of, with_cores
 from hptune.engine._ending import has_ended, session_ended, unless_ended
 from hptune.engine._executors import hosts_of, is_local
+from hptune.engine._live import place_of
 from hptune.engine._payload import Payload, lay_down
 from hptune.engine._shipping import serve, ship_package, withdraw
 from hptune.engine._stream import OutcomeStream
 from hptune.engine._tasks import Bundle, Fitting, fits_of
 from hptune.engine._versions import with_same_versions
 from hptune.errors import ClusterError
+from hptune.live import Place
 from hptune.plan import pack
 from hptune.records import FitTask, Outcome
 
@@ -57,6 +59,7 @@ class SparkEngine:
     """
 
     name = "spark"
+    in_process = False
 
     def __init__(
         self,
@@ -79,6 +82,10 @@ class SparkEngine:
             self.slots = self.max_jobs = max(1, min(self.slots, max_tasks))
         self.is_local = is_local(self._sc)
         self.max_failures = _max_failures(str(self._sc.master), str(conf.get("spark.task.maxFailures", "4")))
+
+    def live_place(self) -> Place | None:
+        """Where executors reach the driver; None where Spark's own traffic is encrypted."""
+        return place_of(self._sc.getConf(), is_local=self.is_local)
 
     def hosts(self) -> list[Host]:
         """As the executors' Python workers tell it."""

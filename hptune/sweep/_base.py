@@ -12,6 +12,7 @@ from hptune.engine import Engine, Work
 from hptune.identity import CellIdentity
 from hptune.outputs import JOURNAL, Winner, plain_json
 from hptune.plan import Plan
+from hptune.records import Reject
 from hptune.resume import Agenda, exploring_agenda, fresh_agenda, resumed_agenda, resumed_exploration
 from hptune.trials import Finish
 
@@ -63,6 +64,14 @@ class AnySweep(Protocol):
     @property
     def refit(self) -> bool:
         """Whether `finish` leaves a model of the winner."""
+
+    @property
+    def shares_fits(self) -> bool:
+        """Whether one task may answer for several candidates."""
+
+    @property
+    def rejects(self) -> Sequence[Reject] | None:
+        """The rows that were left out of the data; None where bad rows are errors, or nobody looked."""
 
     @property
     def size(self) -> str:

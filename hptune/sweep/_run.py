@@ -5,13 +5,16 @@ from __future__ import annotations
 import functools
 import itertools
 import logging
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import pandas as pd
 
 from hptune.adaptive import Exploration
+from hptune.children import children_of
 from hptune.engine import Engine
 from hptune.errors import AllTrialsFailedError
 from hptune.interrupts import undisturbed
@@ -28,13 +31,22 @@ from hptune.outputs import (
 )
 from hptune.plan import Plan
 from hptune.records import FitTask, Outcome
-from hptune.results import best_index, best_rounds, collect_cells, commonest_cause, cv_table, ranked_table
+from hptune.results import (
+    Cells,
+    best_index,
+    best_rounds,
+    collect_cells,
+    commonest_cause,
+    cv_table,
+    ranked_table,
+)
 from hptune.resume import Agenda
 from hptune.sessions import open_session
 from hptune.summary import SweepResult, savings
 from hptune.sweep._base import AnySweep, agenda
+from hptune.trials import Finish
 
-__all__ = ["carry_out", "run"]
+__all__ = ["carry_out", "partial_result", "run"]
 
 _log = logging.getLogger(__name__)
 
@@ -83,6 +95,8 @@ def run(
     >>> from sklearn.linear_model import Ridge
     >>> from sklearn.metrics import check_scoring
     >>> from hptune.engine import SerialEngine
+    >>> from hptune.matrix import FeatureMatrix
+    >>> from hptune.sweep import Sweep
     >>> X, rows = np.arange(8.0).reshape(8, 1), np.arange(8)
     >>> train = FeatureMatrix(X, ("x",), y=2 * X[:, 0])
     >>> folds = [(rows[:4], rows[4:]), (rows[4:], rows[:4])]
@@ -111,38 +125,79 @@ def carry_out(
             if out is not None:
                 _write_partial(sweep, agenda, out, outcomes)
             raise
-        sweep, plan = _with_found(sweep, agenda)
-        cells = collect_cells(outcomes, plan.n_candidates, plan.n_folds)
-        results = cv_table(sweep.candidates, cells, sweep.metrics)
-        table = ranked_table(results, cells, sweep.ranking_metric)
+        found = _found(sweep, agenda, outcomes)
         if out is not None:
-            write_results(out, table, results, sweep.ranking_metric, sweep.shown_metric)
-        best = best_index(results, sweep.ranking_metric)
-        if best is None:
-            raise AllTrialsFailedError("no candidate got a finite score", commonest_cause(table))
-        winner = Winner(
-            params=sweep.candidates[best],
-            metric=sweep.shown_metric,
-            mean_test_score=float(results[f"mean_test_{sweep.ranking_metric}"][best]),
-            refit_params=best_rounds(results, best),
-        )
+            write_results(out, found.table, found.results, sweep.ranking_metric, sweep.shown_metric)
+        winner = found.winner()
         if out is not None:
             clear_winner(out, winner if sweep.refit else None)
             write_winner(out, winner)
-        finish = sweep.finish(winner, out)
-    return SweepResult(
-        table=table,
-        cv_results_=results,
-        metric=sweep.ranking_metric,
-        shown_metric=sweep.shown_metric,
-        best_index=best,
-        best_params=winner.params,
-        best_score=winner.mean_test_score,
-        open_model=functools.partial(_itself, finish.model),
-        savings=savings(plan, cells, reused=len(agenda.reused)),
-        out=out,
-        load_model=finish.load_model,
-    )
+        finish = found.sweep.finish(winner, out)
+    return found.result(winner, out, finish, reused=len(agenda.reused))
+
+
+def partial_result(
+    sweep: AnySweep, agenda: Agenda, outcomes: Iterable[Outcome], out: Path | None = None
+) -> SweepResult:
+    """What was found by the outcomes that there are, where a sweep was stopped.
+
+    Raises
+    ------
+    AllTrialsFailedError
+        There is no finite score among them.
+    """
+    found = _found(sweep, agenda, [*agenda.reused, *outcomes], partial=True)
+    return found.result(found.winner(), out, Finish(), reused=len(agenda.reused))
+
+
+class _Found(NamedTuple):
+    """A sweep's outcomes in their tables."""
+
+    sweep: AnySweep
+    plan: Plan
+    cells: Cells
+    results: Mapping[str, Any]
+    table: pd.DataFrame
+
+    def winner(self) -> Winner:
+        """The best candidate."""
+        metric = self.sweep.ranking_metric
+        best = best_index(self.results, metric)
+        if best is None:
+            raise AllTrialsFailedError("no candidate got a finite score", commonest_cause(self.table))
+        return Winner(
+            params=self.sweep.candidates[best],
+            metric=self.sweep.shown_metric,
+            mean_test_score=float(self.results[f"mean_test_{metric}"][best]),
+            refit_params=best_rounds(self.results, best),
+        )
+
+    def result(self, winner: Winner, out: Path | None, finish: Finish, *, reused: int) -> SweepResult:
+        """For whoever ran the sweep."""
+        sweep = self.sweep
+        return SweepResult(
+            table=self.table,
+            cv_results_=self.results,
+            metric=sweep.ranking_metric,
+            shown_metric=sweep.shown_metric,
+            best_index=best_index(self.results, sweep.ranking_metric) or 0,
+            best_params=winner.params,
+            best_score=winner.mean_test_score,
+            open_model=functools.partial(_itself, finish.model),
+            open_children=functools.partial(
+                children_of, sweep.name, sweep.candidates, self.cells, sweep.ranking_metric, out
+            ),
+            savings=savings(self.plan, self.cells, reused=reused) if sweep.shares_fits else None,
+            out=out,
+            load_model=finish.load_model,
+        )
+
+
+def _found(sweep: AnySweep, agenda: Agenda, outcomes: Iterable[Outcome], *, partial: bool = False) -> _Found:
+    sweep, plan = _with_found(sweep, agenda)
+    cells = collect_cells(outcomes, plan.n_candidates, plan.n_folds, partial=partial)
+    results = cv_table(sweep.candidates, cells, sweep.metrics)
+    return _Found(sweep, plan, cells, results, ranked_table(results, cells, sweep.ranking_metric))
 
 
 def _with_found(sweep: AnySweep, agenda: Agenda) -> tuple[AnySweep, Plan]:
@@ -235,13 +290,10 @@ def _journal(sweep: AnySweep, agenda: Agenda, out: Path | None) -> Iterator[Jour
 
 def _write_partial(sweep: AnySweep, agenda: Agenda, out: Path, outcomes: Iterable[Outcome]) -> None:
     """The table so far. It is written beside another error, or again in the end: its own errors are only logged."""
-    sweep, plan = _with_found(sweep, agenda)
-    cells = collect_cells(outcomes, plan.n_candidates, plan.n_folds, partial=True)
-    results = cv_table(sweep.candidates, cells, sweep.metrics)
-    table = ranked_table(results, cells, sweep.ranking_metric)
+    found = _found(sweep, agenda, outcomes, partial=True)
     try:
         with undisturbed():
-            write_results(out, table, results, sweep.ranking_metric, sweep.shown_metric)
+            write_results(out, found.table, found.results, sweep.ranking_metric, sweep.shown_metric)
             clear_winner(out)
     except Exception:
         _log.exception("the partial results were not written")

@@ -107,6 +107,11 @@ class Sweep:
         return self.ranks_by or self.metrics[0]
 
     @property
+    def shares_fits(self) -> bool:
+        """Those of a ladder."""
+        return True
+
+    @property
     def size(self) -> str:
         """Rows and columns to learn from."""
         rows, columns = self.train.shape

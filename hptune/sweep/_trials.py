@@ -71,6 +71,16 @@ class TrialSweep:
         return self.objective.name
 
     @property
+    def shares_fits(self) -> bool:
+        """Never."""
+        return False
+
+    @property
+    def rejects(self) -> None:
+        """No rows were looked at."""
+        return None
+
+    @property
     def refit(self) -> bool:
         """Whether the trial leaves a model of the winner."""
         return self.trial.refit

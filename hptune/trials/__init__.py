@@ -3,7 +3,6 @@
 from hptune.trials._answer import Answer, Unusable, read_answer
 from hptune.trials._base import Finish, Place, Trial, one_task_each
 from hptune.trials._function import FunctionTrial
-from hptune.trials._outcomes import answered
 
 __all__ = [
     "Answer",
@@ -12,7 +11,6 @@ __all__ = [
     "Place",
     "Trial",
     "Unusable",
-    "answered",
     "one_task_each",
     "read_answer",
 ]

@@ -11,7 +11,7 @@ from typing import Any
 
 from hptune.records import Objective
 
-__all__ = ["ANSWER_BYTES", "Answer", "Unusable", "read_answer"]
+__all__ = ["ANSWER_BYTES", "Answer", "Unusable", "fitting", "read_answer"]
 
 ANSWER_BYTES = 2048  # of what a trial tells beside its metrics: an outcome stays below 4 KiB
 _METRICS_BYTES = 1024
@@ -83,6 +83,20 @@ def read_answer(value: Any, objective: Objective) -> Answer:
     _check_size({name: repr(number) for name, number in metrics.items()}, "its metrics", _METRICS_BYTES)
     _check_size(rest, "what the trial tells beside its metrics", ANSWER_BYTES)
     return Answer(metrics, rest)
+
+
+def fitting(metrics: Mapping[str, float], first: str, *, few: bool = False) -> dict[str, float]:
+    """As many of the metrics as an outcome can hold, the one called `first` before all others.
+
+    All values of all metrics that were logged are in the run's log. `few` are those of an outcome that has an
+    error to tell.
+    """
+    left, kept = _METRICS_BYTES // 8 if few else _METRICS_BYTES, dict[str, float]()
+    for name in sorted(metrics, key=lambda name: name != first):
+        left -= len(json.dumps([name, repr(metrics[name])], ensure_ascii=False).encode("utf-8", "replace"))
+        if left >= 0:
+            kept[name] = metrics[name]
+    return kept
 
 
 def _finite(metric: str, number: float | None, value: Any) -> float:

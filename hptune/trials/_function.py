@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import functools
+import tempfile
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hptune.context import Run, StepLog, active
 from hptune.engine import Engine, Work
 from hptune.records import FitTask, Objective, Outcome
 from hptune.trials._base import Place, Trial
-from hptune.trials._outcomes import answered
+from hptune.trials._runs import Clock, Shared, finished, shared_by, unfinished
 
 __all__ = ["FunctionTrial"]
 
@@ -24,12 +27,14 @@ class FunctionTrial(Trial):
     Parameters
     ----------
     function : callable
-        Gets a dict. It returns a number, or a dict with the metric that ranks. Where it runs in other processes,
-        it is pickled with what it closes over.
+        Gets a dict. It returns a number, or a dict with the metric that ranks; or None, where it logged that metric
+        to `Run.get_context()`. Where it runs in other processes, it is pickled with what it closes over.
     objective : Objective
         What ranks.
     place : {"executors", "driver"}
         Where it is called.
+    sweep : str
+        The sweep's name, of which its runs have theirs.
     """
 
     kind = "function"
@@ -37,6 +42,7 @@ class FunctionTrial(Trial):
     function: Callable[[dict[str, Any]], Any]
     objective: Objective
     place: Place = "executors"
+    sweep: str = "sweep"
 
     @property
     def content(self) -> Mapping[str, Any]:
@@ -51,8 +57,19 @@ class FunctionTrial(Trial):
     @contextmanager
     def working(self, engine: Engine, out: Path | None) -> Iterator[Work]:
         """Calls the function."""
-        yield functools.partial(_called, self.function, self.objective)
+        with shared_by(self.sweep, self.objective, engine, out) as shared:
+            yield functools.partial(_called, self.function, shared)
 
 
-def _called(function: Callable[[dict[str, Any]], Any], objective: Objective, task: FitTask) -> list[Outcome]:
-    return answered(task, objective, lambda: function(dict(task.params)))
+def _called(function: Callable[[dict[str, Any]], Any], shared: Shared, task: FitTask) -> list[Outcome]:
+    clock = Clock()
+    with tempfile.TemporaryDirectory(prefix="hptune-run-", ignore_cleanup_errors=True) as name:
+        directory = Path(name)
+        log = StepLog(directory)
+        try:
+            with active(Run(shared.run_id(task), task.params, log=log)):
+                value = function(dict(task.params))
+        except (Exception, SystemExit):  # a failing trial is a value
+            reason = traceback.format_exc()
+            return unfinished(shared, task, clock, "failed", reason, log.values(), directory)
+        return finished(shared, task, clock, value, log.values(), directory)

@@ -1,0 +1,6 @@
+"""From a checked configuration to a sweep that is ready to run: data read, names resolved, folds drawn."""
+
+from hptune.build._fits import build_sweep, ranking_scorer
+from hptune.build._trials import build_trials
+
+__all__ = ["build_sweep", "build_trials", "ranking_scorer"]

@@ -1,0 +1,83 @@
+"""How the files that a trial leaves come to the sweep's directory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from hptune.children import CHILDREN
+from hptune.engine import Engine
+from hptune.live import Address, FileServer, send_files
+
+__all__ = ["MOST_BYTES", "Delivery", "deliveries"]
+
+MOST_BYTES = 1 << 30  # of what a trial leaves
+MOST_FILES = 10_000
+
+
+class Delivery(Protocol):
+    """Takes a trial's files to the sweep's directory; it travels to where the trial runs."""
+
+    def deliver(self, name: str, directory: Path) -> None:
+        """Bring all files of `directory` to the child's directory `name`, in the place of those that are there.
+
+        Raises
+        ------
+        OSError
+            They cannot be brought there.
+        """
+
+
+@dataclass(frozen=True)
+class _Here:
+    """On the machine of the driver."""
+
+    root: str
+
+    def deliver(self, name: str, directory: Path) -> None:
+        place, coming = Path(self.root, name), Path(self.root, f".{name}.{uuid.uuid4().hex}")
+        try:
+            shutil.copytree(directory, coming)
+            if place.exists():
+                shutil.rmtree(place)  # of an attempt whose outcome never came
+            os.replace(coming, place)
+        finally:
+            shutil.rmtree(coming, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class _There:
+    """From other machines, to a server of the driver."""
+
+    address: Address
+
+    def deliver(self, name: str, directory: Path) -> None:
+        send_files(self.address, name, directory)
+
+
+@contextmanager
+def deliveries(engine: Engine, out: Path | None) -> Iterator[Delivery | None]:
+    """What brings files from the engine's workers to ``children`` in `out`, while this is open.
+
+    None where there is no directory, or where it would have to go unencrypted through an encrypted cluster.
+    """
+    if out is None:
+        yield None
+        return
+    root = out / CHILDREN
+    root.mkdir(mode=0o700, exist_ok=True)
+    if engine.is_local:
+        yield _Here(str(root.resolve()))
+        return
+    place = engine.live_place()
+    if place is None:
+        yield None
+        return
+    with FileServer(root, place, most_bytes=MOST_BYTES) as server:
+        yield _There(server.address)
