@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any
 
 import joblib
@@ -21,9 +21,9 @@ from hptune.engine import (
     pickle_by_reference,
 )
 from hptune.search._calls import run_calls
-from hptune.search._records import Directory, directory_of, nowhere
+from hptune.search._records import Records, directory_of, nowhere
 
-__all__ = ["SearchOnEngine", "with_spark"]
+__all__ = ["SearchOnEngine", "engine_for", "with_spark"]
 
 
 class SearchOnEngine:
@@ -49,21 +49,24 @@ class SearchOnEngine:
         {'C': 1.0}
         """
         _check(self.spark)
-        records = nowhere if self.out is None else self._directory()
         fit = super().fit  # type: ignore[misc]
         if has_callbacks(self):
             _check_callbacks(self.spark, self.out)
             return fit(X, y, **params)
 
-        def run(calls: Any) -> list[dict[str, Any]]:
-            with closing(_engine(self.spark, self.n_jobs)) as engine:
-                return run_calls(engine, calls, records)
+        with self._records() as records:
 
-        with collected_calls(run):
-            return fit(X, y, **params)
+            def run(calls: Any) -> list[dict[str, Any]]:
+                with closing(engine_for(self.spark, self.n_jobs)) as engine:
+                    return run_calls(engine, calls, records)
 
-    def _directory(self) -> Directory:
-        return directory_of(self.out, self.scoring, self.refit, type(self).__name__)
+            with collected_calls(run):
+                return fit(X, y, **params)
+
+    def _records(self) -> AbstractContextManager[Records]:
+        if self.out is None:
+            return nullcontext(nowhere)
+        return directory_of(self.out, self.scoring, self.refit, type(self).__name__).opened()
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters, as in scikit-learn. `clone` copies their values and joblib hashes them, a session too."""
@@ -140,7 +143,8 @@ def _check_callbacks(spark: Any, out: Any) -> None:
         )
 
 
-def _engine(spark: Any, n_jobs: int | None) -> Engine:
+def engine_for(spark: Any, n_jobs: int | None) -> Engine:
+    """The engine that a search's `spark` and `n_jobs` mean."""
     if isinstance(spark, str):
         return _ENGINES[spark](n_jobs)
     session = active_session() if spark is None else spark

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import functools
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, closing
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from multiprocessing.pool import RemoteTraceback  # type: ignore[attr-defined] # public, typeshed lacks it
-from typing import Any, TypeAlias
+from typing import Any
 
 from hptune._joblib_compat import Call
 from hptune._sklearn_compat import warning_filters, with_warning_filters
 from hptune.engine import Engine, Work, original_exception
 from hptune.fitters import Evaluation, evaluate, nothing_kept
-from hptune.plan import Plan, make_plan
+from hptune.plan import make_plan
 from hptune.records import FitTask, Outcome
-from hptune.search._records import Left, nowhere
+from hptune.search._records import Left, Records, nowhere
 
 __all__ = ["run_calls"]
-
-Records: TypeAlias = Callable[[Plan, Evaluation, Sequence[Mapping[str, Any]]], AbstractContextManager[Left]]
 
 
 def run_calls(engine: Engine, calls: Sequence[Call], records: Records = nowhere) -> list[dict[str, Any]]:
@@ -45,10 +43,10 @@ def run_calls(engine: Engine, calls: Sequence[Call], records: Records = nowhere)
     candidates = [call[2]["parameters"] for call in calls[::n_folds]]
     data = _evaluation(calls, n_folds)
     plan = make_plan(data.estimator, candidates, n_folds, data.fit_params)
-    with records(plan, data, candidates) as left:
-        cells = {(outcome.candidate, outcome.fold): outcome for outcome in left.reused}
-        if left.tasks:
-            _run(engine, left, replace(data, threads=engine.threads(len(left.tasks))), calls[0], cells)
+    left = records(plan, data, candidates)
+    cells = {(outcome.candidate, outcome.fold): outcome for outcome in left.reused}
+    if left.tasks:
+        _run(engine, left, replace(data, threads=engine.threads(len(left.tasks))), calls[0], cells)
     some = next((outcome for outcome in cells.values() if outcome.test_scores), None)
     return [
         _result(_scored(cells[number // n_folds, number % n_folds], some, data))
