@@ -36,8 +36,8 @@ def test_all_three_ways_are_shown_and_how_to_go_on() -> None:
     assert len(snippets(COMING_FROM)) == 5
 
 
-def test_the_search_space_in_python_works() -> None:
-    (snippet,) = snippets(SEARCH_SPACES)
+@pytest.mark.parametrize("snippet", snippets(SEARCH_SPACES), ids=["space", "search"])
+def test_search_spaces_in_python_work(snippet: str) -> None:
     exec(snippet, {})  # noqa: S102 - our own documentation
 
 
