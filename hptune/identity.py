@@ -11,14 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
 from hptune import __version__
 from hptune._sklearn_compat import scorer_content
 from hptune.journal import KEY_DIGITS
-from hptune.matrix import FeatureMatrix
 from hptune.records import EarlyStopping, Objective
 from hptune.space import Uncanonical, canonical, content_text
 
@@ -40,6 +39,14 @@ _LIBRARIES = {
     "scikit-learn": ("scikit-learn",),
     "xgboost": ("xgboost", "xgboost-cpu"),
 }
+
+
+class HasFingerprint(Protocol):
+    """Data that is known by its content."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for equal content."""
 
 
 class CellIdentity(ABC):
@@ -132,8 +139,8 @@ class Identity(CellIdentity):
 
     Parameters
     ----------
-    train : FeatureMatrix
-        Rows to learn from, with labels, weights and groups.
+    train : HasFingerprint
+        Rows to learn from, with labels, weights and groups: a `FeatureMatrix`, say.
     folds : sequence of (train_rows, test_rows)
         Row numbers of each fold.
     estimator : estimator
@@ -150,13 +157,14 @@ class Identity(CellIdentity):
         The configuration's, where there is one.
     early_termination : mapping, optional
         The policy that stops candidates.
-    sampling : mapping, optional
-        Of a sweep that finds its candidates while it runs, the keys of the configuration that decide which.
+    further : mapping, optional
+        What else decides, by the key of the configuration that tells it: of a sweep that finds its candidates while
+        it runs, what decides which.
     """
 
     kind = "fit on a fold"
 
-    train: FeatureMatrix
+    train: HasFingerprint
     folds: Sequence[tuple[Any, Any]]
     estimator: Any
     candidates: Sequence[Mapping[str, Any]]
@@ -165,7 +173,7 @@ class Identity(CellIdentity):
     early_stopping: EarlyStopping | None = None
     seed: int | None = None
     early_termination: Mapping[str, Any] | None = None
-    sampling: Mapping[str, Any] | None = None
+    further: Mapping[str, Any] | None = None
 
     @cached_property
     def fields(self) -> dict[str, Any]:
@@ -181,7 +189,7 @@ class Identity(CellIdentity):
             "objective": self._shared["the scorer"].text,
             "early_stopping": early and [early.rounds, early.validation_fraction, early.seed],
             **({} if self.early_termination is None else {"early_termination": self.early_termination}),
-            **(self.sampling or {}),
+            **(self.further or {}),
         }
 
     @cached_property
@@ -209,7 +217,7 @@ class TrialIdentity(CellIdentity):
         What ranks.
     n_folds : int, default 1
         Runs of each candidate.
-    seed, early_termination, sampling
+    seed, early_termination, further
         As in `Identity`.
     """
 
@@ -220,7 +228,7 @@ class TrialIdentity(CellIdentity):
     n_folds: int = 1
     seed: int | None = None
     early_termination: Mapping[str, Any] | None = None
-    sampling: Mapping[str, Any] | None = None
+    further: Mapping[str, Any] | None = None
 
     @cached_property
     def fields(self) -> dict[str, Any]:
@@ -232,7 +240,7 @@ class TrialIdentity(CellIdentity):
             **{name: told.text for name, told in self._shared.items()},
             "objective": [self.objective.metric, self.objective.goal],
             **({} if self.early_termination is None else {"early_termination": self.early_termination}),
-            **(self.sampling or {}),
+            **(self.further or {}),
         }
 
     @property

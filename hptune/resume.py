@@ -20,6 +20,7 @@ __all__ = [
     "exploring_agenda",
     "fresh_agenda",
     "missing_tasks",
+    "refuse_another_sweep",
     "resumed_agenda",
     "resumed_exploration",
 ]
@@ -102,7 +103,7 @@ def resumed_agenda(
         agenda = replace(fresh_agenda(plan, identity), kept=kept)
         return _noted(agenda, f"{shown} holds nothing to resume: starting from the beginning")
     known = _known_grid(kept.sessions)
-    _refuse_another_sweep(identity, config, kept.sessions, shown)
+    refuse_another_sweep(identity, config, kept.sessions, shown)
     wider = identity.grid != known
     if wider:
         _refuse_another_grid(identity.grid, known, config, kept.sessions, shown, extend=extend)
@@ -150,7 +151,7 @@ def resumed_exploration(
         return _noted(
             replace(agenda, kept=kept), f"{shown} holds nothing to resume: starting from the beginning"
         )
-    _refuse_another_sweep(agenda.identity, config, kept.sessions, shown)
+    refuse_another_sweep(agenda.identity, config, kept.sessions, shown)
     found = (record for session in kept.sessions for record in session.candidates)
     asked = [Asked(number, record["params"], tuple(record["told"])) for number, record in enumerate(found)]
     cells: dict[tuple[int, int], Outcome] = {}
@@ -223,9 +224,16 @@ _MEND = "give the same, or choose another --out"
 _MEND_VERSION = "install the version that it was started with, or choose another --out"
 
 
-def _refuse_another_sweep(
+def refuse_another_sweep(
     identity: CellIdentity, config: Mapping[str, Any], sessions: Sequence[Session], shown: str
 ) -> None:
+    """Compare what decides the scores with what the journal's header has.
+
+    Raises
+    ------
+    ConfigurationError
+        It differs, and the message names in what.
+    """
     was = sessions[0].first["identity"]
     for name in {**identity.fields, **was}:
         value = identity.fields.get(name)

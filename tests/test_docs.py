@@ -22,19 +22,22 @@ def snippets(page: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("number", range(1, len(snippets(COMING_FROM))))
-def test_each_way_of_coming_to_hptune_works(number: int) -> None:
+def test_each_way_of_coming_to_hptune_works(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     start, *ways = snippets(COMING_FROM)
     names: dict[str, Any] = {}
     exec(start + ways[number - 1], names)  # noqa: S102 - our own documentation
     assert names["search"].best_params_["C"] in names["grid"]["C"]
 
 
-def test_all_three_ways_are_shown() -> None:
-    assert len(snippets(COMING_FROM)) == 4
+def test_all_three_ways_are_shown_and_how_to_go_on() -> None:
+    assert len(snippets(COMING_FROM)) == 5
 
 
-def test_the_search_space_in_python_works() -> None:
-    (snippet,) = snippets(SEARCH_SPACES)
+@pytest.mark.parametrize("snippet", snippets(SEARCH_SPACES), ids=["space", "search"])
+def test_search_spaces_in_python_work(snippet: str) -> None:
     exec(snippet, {})  # noqa: S102 - our own documentation
 
 

@@ -148,7 +148,7 @@ class Sweep:
             early_stopping=self.early_stopping,
             seed=self.config.get("seed"),
             early_termination=None if self.early_termination is None else written(self.early_termination),
-            sampling=sampling_of(self),
+            further=sampling_of(self),
         )
 
     @contextmanager

@@ -117,7 +117,7 @@ class TrialSweep:
             n_folds=self.n_folds,
             seed=self.config.get("seed"),
             early_termination=None if self.early_termination is None else written(self.early_termination),
-            sampling=sampling_of(self),
+            further=sampling_of(self),
         )
 
     @contextmanager
