@@ -205,6 +205,8 @@ _SHORTEST_OVERWRITE = len("--ov")  # argparse takes it for the whole word
 
 def _program() -> list[str]:
     """What was typed before the arguments."""
+    if sys.argv[0].endswith("__main__.py"):
+        return ["python", "-m", "hptune"]
     if not sys.argv[0].endswith(".py") or sys.argv[0].endswith("cli.py"):
         return ["hptune"]
     start = ["spark-submit", "..."] if "PYSPARK_GATEWAY_PORT" in os.environ else ["python"]

@@ -79,7 +79,7 @@ def sweep(*arguments: str) -> int:
 
 
 def program(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "hptune.cli", *arguments]
+    return [sys.executable, "-m", "hptune", *arguments]
 
 
 @pytest.fixture
@@ -123,11 +123,11 @@ def test_the_closing_line_of_a_stopped_sweep_is_the_command_that_goes_on(
     assert held.returncode == 143
     stopped, again = shown.splitlines()
     assert stopped == "stopped with 3 of 8 fold scores: out keeps them, and a table that is marked as partial"
-    assert again == "go on with: hptune sweep --config sweep.yaml --out out --resume"
+    assert again == "go on with: python -m hptune sweep --config sweep.yaml --out out --resume"
     assert "Traceback" not in errors
     assert sorted(pd.read_csv("out/results.csv")["status"]) == ["not run", "partial", "partial", "partial"]
     (home / "hold").unlink()
-    words = shlex.split(again.removeprefix("go on with: hptune "))
+    words = shlex.split(again.removeprefix("go on with: python -m hptune "))
     done = subprocess.run(program(*words), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "3 of 8 fold scores done" in done.stderr
