@@ -80,6 +80,13 @@ def test_a_server_that_does_not_know_the_token_gets_nothing(
             send_files(address, "1", left)
 
 
+def test_files_that_are_too_large_are_refused_once(server: FileServer, root: Path, left: Path) -> None:
+    (left / "outputs" / "large").write_bytes(bytes(1 << 20))
+    with pytest.raises(OSError, match="refused the files: the files are larger than 1,048,576 bytes"):
+        send_files(server.address, "1", left)
+    assert not list(root.iterdir())
+
+
 def asked(server: FileServer, header: dict[str, object], body: bytes = b"") -> dict[str, object]:
     """What the server answers to a header from one who knows the token."""
     with socket.create_connection((server.address.host, server.address.port), timeout=5) as connection:
@@ -90,7 +97,8 @@ def asked(server: FileServer, header: dict[str, object], body: bytes = b"") -> d
         decode(stream.readline())
         connection.sendall(encode(header) + body)
         connection.shutdown(socket.SHUT_WR)
-        return decode(stream.readline())
+        told = decode(stream.readline())
+        return decode(stream.readline()) if told == {"accepted": True} else told
 
 
 @pytest.mark.parametrize(
@@ -103,6 +111,7 @@ def asked(server: FileServer, header: dict[str, object], body: bytes = b"") -> d
         (".hidden", [["a", 1]], "no directory's name"),
         ("1", [["a", 1 << 30]], "larger than 1,048,576 bytes"),
         ("1", [["a", -1]], "larger than"),
+        ("1", [[str(number), 0] for number in range(10_001)], "10,001 files are more than 10,000"),
         ("1", "a", "no files"),
         ("1", [["a", 2]], "the connection ended"),
     ],
