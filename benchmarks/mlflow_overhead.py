@@ -26,7 +26,6 @@ sys.path.insert(0, str(ROOT))
 
 from hptune.config import TrackingConfig  # noqa: E402
 from hptune.engine import SerialEngine  # noqa: E402
-from hptune.observers import Observer  # noqa: E402
 from hptune.records import FitTask, Outcome  # noqa: E402
 from hptune.sweep import run  # noqa: E402
 from hptune.tracking import send_missing, tracked  # noqa: E402
@@ -86,9 +85,8 @@ def measure(children: int, pace: float, uri: str | None) -> Measured:
     with tempfile.TemporaryDirectory() as name:
         begun, used = time.perf_counter(), time.process_time()
         tracking = None if uri is None else TrackingConfig(uri, f"benchmark {uuid.uuid4().hex}")
-        with tracked(tracking, "benchmark", Path(name), name, said.append) as found:
-            observers: list[Observer] = list(found)
-            run(sweep, engine, out=Path(name), observers=observers)
+        with tracked(tracking, "benchmark", Path(name), name, said.append, engine) as (found, on):
+            run(sweep, on, out=Path(name), observers=found)
         if said and uri is not None:
             send_missing(Path(name), uri, print)
         return Measured(engine.seconds, time.process_time() - used, time.perf_counter() - begun)
