@@ -82,15 +82,6 @@ class ChildRun:
         found = sorted(path for path in self.directory.rglob("*") if path.is_file() and not path.is_symlink())
         return {path.relative_to(self.directory).as_posix(): path for path in found}
 
-    def get_metrics(self) -> dict[str, Any]:
-        """Each metric's value; a list where several were logged, as HyperDrive's runs have it."""
-        several = {name: list(values) for name, values in self.steps.items() if len(values) > 1}
-        return {**self.metrics, **several}
-
-    def get_file_names(self) -> list[str]:
-        """The paths in `files`."""
-        return list(self.files)
-
 
 def children_of(
     name: str,

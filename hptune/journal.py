@@ -1,7 +1,7 @@
 """The journal: one checksummed record a line, on disk before what it tells counts.
 
-The first record is a header, which tells what the sweep is. Outcomes follow as they come, and candidates where
-they are found while the sweep runs. Each later session
+The first record is a header, which tells what the sweep is. Outcomes follow as they come, candidates where
+they are found while the sweep runs, and curves where a policy decides by them. Each later session
 begins with a "resumed" record, and a session that could say so ends with "finished" or "stopped".
 """
 
@@ -132,6 +132,8 @@ class Session:
         The header, or the record that tells of a resumption.
     candidates : list of mapping
         The records of candidates that were found while the sweep ran.
+    curves : list of mapping
+        What fits reported while they ran: the key of a cell of theirs, and ``[[step, value], ...]``.
     outcomes : list of bytes
         Verified lines, for `decode_outcome` and `key_of`.
     endings : list of mapping
@@ -140,6 +142,7 @@ class Session:
 
     first: Mapping[str, Any]
     candidates: list[Mapping[str, Any]] = field(default_factory=list)
+    curves: list[Mapping[str, Any]] = field(default_factory=list)
     outcomes: list[bytes] = field(default_factory=list)
     endings: list[Mapping[str, Any]] = field(default_factory=list)
 
@@ -293,6 +296,8 @@ def _take(line: bytes, sessions: list[Session], number: int, path: Path) -> None
         sessions.append(Session(record))
     elif kind == "candidate" and sessions and _is_candidate(record):
         sessions[-1].candidates.append(record)
+    elif kind == "curve" and sessions and _is_curve(record):
+        sessions[-1].curves.append(record)
     elif kind in ("finished", "stopped") and sessions:
         sessions[-1].endings.append(record)
     else:
@@ -303,6 +308,15 @@ def _is_candidate(record: Mapping[str, Any]) -> bool:
     told = record.get("told")
     return (
         isinstance(record.get("params"), str) and isinstance(told, list) and all(type(n) is int for n in told)
+    )
+
+
+def _is_curve(record: Mapping[str, Any]) -> bool:
+    values = record.get("values")
+    return (
+        isinstance(record.get("key"), str)
+        and isinstance(values, list)
+        and all(isinstance(value, list) and len(value) == 2 and type(value[0]) is int for value in values)
     )
 
 

@@ -43,7 +43,7 @@ def rehearse(sweep: AnySweep, agenda: Agenda, engine: Engine, needed: Sequence[H
             f" {size(each.data)} of it for the data; fits at once: {host.slots}"
         )
     if agenda.tasks:
-        yield _time(sweep, agenda.tasks, engine)
+        yield _time(sweep, agenda, engine)
 
 
 def makespan(seconds: Iterable[float], slots: int) -> float:
@@ -91,9 +91,11 @@ def _plan(agenda: Agenda) -> str:
     )
 
 
-def _time(sweep: AnySweep, tasks: Sequence[FitTask], engine: Engine) -> str:
-    """The longest come first, so the one in the middle has the median cost."""
-    probe = tasks[len(tasks) // 2]
+def _time(sweep: AnySweep, agenda: Agenda, engine: Engine) -> str:
+    """The longest come first, so the one in the middle has the median cost; a sampler is asked for one."""
+    tasks = agenda.tasks
+    asked = [] if agenda.exploration is None else agenda.exploration.feed(1)
+    probe = asked[0] if asked else tasks[len(tasks) // 2]
     outcomes = _fitted(sweep, probe, len(tasks), engine)
     failed = [outcome for outcome in outcomes if outcome.status != "ok"]
     if failed:

@@ -17,6 +17,7 @@ from hptune.records import FitTask, Outcome
 
 __all__ = [
     "Agenda",
+    "ended_curves",
     "exploring_agenda",
     "fresh_agenda",
     "missing_tasks",
@@ -184,6 +185,21 @@ def missing_tasks(plan: Plan, done: Set[tuple[int, int]]) -> tuple[FitTask, ...]
         if rungs:
             left.append(task.of_rungs(rungs))
     return tuple(sorted(left, key=lambda task: (-task.cost, task.fold)))
+
+
+def ended_curves(agenda: Agenda) -> Iterator[tuple[int, list[list[Any]], bool]]:
+    """What the fits of earlier sessions reported that have ended: candidate, curve, and whether it was stopped."""
+    kept = {} if agenda.kept is None else _kept_curves(agenda.kept)
+    statuses = {outcome.candidate: outcome.status for outcome in agenda.reused}
+    for candidate, status in statuses.items():
+        curve = kept.get(agenda.identity.key(candidate, 0) or "")
+        if curve:
+            yield candidate, curve, status == "stopped"
+
+
+def _kept_curves(kept: Kept) -> dict[str, list[list[Any]]]:
+    """The last curve of each key: a fit that was cut off is made again."""
+    return {record["key"]: record["values"] for session in kept.sessions for record in session.curves}
 
 
 def _of_unknown(identity: CellIdentity) -> Iterator[str]:

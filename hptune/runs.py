@@ -217,7 +217,8 @@ def _block(title: str, lines: Sequence[str]) -> Iterator[str]:
 
 def _curve(name: str, values: Sequence[float]) -> str:
     shown = ", ".join(f"{value:.6g}" for value in values[-_SHOWN_STEPS:])
-    return f"{name}, {len(values)} values: {'..., ' if len(values) > _SHOWN_STEPS else ''}{shown}"
+    many = "1 value" if len(values) == 1 else f"{len(values):,} values"
+    return f"{name}, {many}: {'..., ' if len(values) > _SHOWN_STEPS else ''}{shown}"
 
 
 def _strict(value: float) -> float | None:

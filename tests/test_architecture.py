@@ -53,6 +53,7 @@ HOUSE = [
     ["readying"],
     ["commands"],
     ["__main__", "api", "cli", "functions", "search"],
+    ["hyperdrive"],
 ]
 FLOORS = {module: floor for floor, modules in enumerate(HOUSE) for module in modules}
 # The only modules that may import a library.

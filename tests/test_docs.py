@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sklearn.datasets import load_breast_cancer
 
 from tests.conftest import ROOT
 
 SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+YAML = re.compile(r"^```yaml\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 COMING_FROM = ROOT / "docs" / "coming-from.md"
 SEARCH_SPACES = ROOT / "docs" / "search-spaces.md"
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
@@ -46,6 +48,38 @@ def test_the_page_on_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for snippet in snippets(ROOT / "docs" / "python.md"):
         exec(snippet, names)  # noqa: S102 - our own documentation
     assert names["again"].best_params == names["result"].best_params
+
+
+def test_the_page_on_training_scripts_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = ROOT / "docs" / "training-scripts.md"
+    monkeypatch.chdir(tmp_path)
+    script, *python = snippets(page)
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "train.py").write_text(script)
+    (tmp_path / "data").mkdir()
+    table = load_breast_cancer(as_frame=True).frame.rename(columns={"target": "label"})
+    table.to_csv(tmp_path / "data" / "patients.csv", index=False)
+    sweep, policy = YAML.findall(page.read_text(encoding="utf-8"))
+    (tmp_path / "patients.yaml").write_text(sweep + policy)
+    names: dict[str, Any] = {}
+    for snippet in python:
+        exec(snippet, names)  # noqa: S102 - our own documentation
+    assert names["best"].files["outputs/model.pkl"].exists()
+    assert names["best"].metrics["Accuracy"] > 0.9
+    assert names["best_run"].get_metrics()["Accuracy"] > 0.9
+
+
+def test_the_page_for_users_of_hyperopt_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, second = snippets(ROOT / "docs" / "from-hyperopt.md")
+    function = second.partition("\n\n\n")[0]
+    (tmp_path / "objectives.py").write_text(f"import hptune\n\n\n{function}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    names: dict[str, Any] = {}
+    exec(first + second, names)  # noqa: S102 - our own documentation
+    result = names["result"]
+    assert abs(result.best_params["x"] - 1) < 1 and result.best_run().told == {"note": "anything small"}
+    assert {child.status for child in names["watched_result"].children()} <= {"ok", "stopped"}
 
 
 @pytest.mark.spark

@@ -148,6 +148,21 @@ def test_a_stopped_sweep_goes_on_and_fits_nothing_twice(name: str, after: int, t
     assert not again.cells
 
 
+def test_a_sweep_that_goes_on_knows_what_earlier_fits_reported(
+    tmp_path: Path, exhaustive: SweepResult
+) -> None:
+    """The best two come first; a policy that had forgotten them would let the first of the others go to its end."""
+    for name, stop in (("whole", 10**6), ("cut", 11)):
+        (tmp_path / name).mkdir()
+        try:
+            run(sweep(POLICIES["asha"]), SerialEngine(), out=tmp_path / name, observers=[StopAfter(stop)])
+        except KeyboardInterrupt:
+            run(sweep(POLICIES["asha"]), SerialEngine(), out=tmp_path / name, resume=True)
+    tables = [pd.read_csv(tmp_path / name / "results.csv") for name in ("whole", "cut")]
+    columns = ["candidate", "status", "stopped_after", "mean_test_score", "last_score", "rounds_trained"]
+    pd.testing.assert_frame_equal(*(table[columns] for table in tables))
+
+
 class Counted(Observer):
     def __init__(self) -> None:
         self.cells: set[tuple[int, int]] = set()

@@ -1,7 +1,8 @@
 """Files on their way from executors to the driver: a connection for each run, beside the channel of short lines.
 
 After both ends have proved that they know the token, the client sends ``{"directory": NAME, "files": [[PATH,
-BYTES], ...]}`` and then the files' bytes one after the other; ``{"stored": true}`` answers when all are in place.
+BYTES], ...]}``. ``{"accepted": true}`` asks for the files' bytes one after the other, and ``{"stored": true}`` says
+that all are in place; ``{"refused": REASON}`` stands for either.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import socketserver
 import threading
 import time
 import uuid
+from collections.abc import Sequence
 from io import BufferedIOBase
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -35,7 +37,8 @@ __all__ = ["FileServer", "send_files"]
 
 _log = logging.getLogger(__name__)
 
-_HEADER_BYTES = 4 << 20
+_HEADER_BYTES = 8 << 20
+_MOST_FILES = 10_000
 _CHUNK_BYTES = 1 << 20
 _SILENT_SECONDS = 30.0
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,200}", re.ASCII)
@@ -83,6 +86,10 @@ class FileServer:
         self._thread.join()
 
 
+class _Refused(Exception):
+    """The driver will not take the files, however often they are sent."""
+
+
 def send_files(address: Address, name: str, directory: Path) -> None:
     """Send all files of a directory, and wait until they are stored.
 
@@ -95,6 +102,8 @@ def send_files(address: Address, name: str, directory: Path) -> None:
         try:
             _sent(address, name, directory)
             return
+        except _Refused as error:
+            raise OSError(f"the driver refused the files: {error}") from error
         except (OSError, ValueError) as error:
             if attempt == _TRIES:
                 raise OSError(f"the driver did not take the files: {error}") from error
@@ -116,11 +125,16 @@ def _sent(address: Address, name: str, directory: Path) -> None:
             raise ValueError("it does not know the token")
         connection.settimeout(_SILENT_SECONDS)
         connection.sendall(encode({"directory": name, "files": files}))
+        _expect("accepted", answers)
         for path, (_, size) in zip(paths, files, strict=True):
             _send_file(connection, path, size)
-        stored = decode(answers.readline(_HEADER_BYTES))
-        if stored.get("stored") is not True:
-            raise ValueError(str(stored.get("refused", "it does not say why")))
+        _expect("stored", answers)
+
+
+def _expect(word: str, answers: BufferedIOBase) -> None:
+    told = decode(answers.readline(_HEADER_BYTES))
+    if told.get(word) is not True:
+        raise _Refused(str(told.get("refused", "it does not say why")))
 
 
 def _send_file(connection: socket.socket, path: Path, size: int) -> None:
@@ -158,41 +172,46 @@ class _Handler(socketserver.StreamRequestHandler):
         self.wfile.write(encode({"answer": proof(self.server.token, "server", str(told.get("challenge")))}))
         self.connection.settimeout(_SILENT_SECONDS)
         try:
-            _store(decode(self.rfile.readline(_HEADER_BYTES)), self.rfile, self.server)
+            header = decode(self.rfile.readline(_HEADER_BYTES))
+            name, files = _checked(header, self.server.most_bytes)
+            self.wfile.write(encode({"accepted": True}))
+            _store(name, files, self.rfile, self.server.root)
         except (OSError, ValueError) as error:
             self.wfile.write(encode({"refused": str(error)[:500]}))
             raise
         self.wfile.write(encode({"stored": True}))
 
 
-def _store(header: dict[str, Any], stream: BufferedIOBase, server: _Server) -> None:
-    name, files = str(header.get("directory")), _checked(header.get("files"), server.most_bytes)
+def _checked(header: dict[str, Any], most_bytes: int) -> tuple[str, list[tuple[str, int]]]:
+    """The directory's name, and paths and sizes of files that stay below it and within the limits."""
+    name, files = str(header.get("directory")), header.get("files")
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no directory's name")
-    coming = server.root / f".{name}.{uuid.uuid4().hex}"
-    coming.mkdir(mode=0o700)
-    try:
-        for path, size in files:
-            _store_file(coming / path, stream, size)
-        if (server.root / name).exists():
-            shutil.rmtree(server.root / name)  # of an attempt whose outcome never came
-        os.replace(coming, server.root / name)
-    finally:
-        shutil.rmtree(coming, ignore_errors=True)
-
-
-def _checked(files: Any, most_bytes: int) -> list[tuple[str, int]]:
-    """Paths and sizes of files that stay below their directory and within the limit."""
     if not isinstance(files, list):
         raise ValueError("no files")
     checked = [(str(path), int(size)) for path, size in files]
+    if len(checked) > _MOST_FILES:
+        raise ValueError(f"{len(checked):,} files are more than {_MOST_FILES:,}")
     if any(size < 0 for _, size in checked) or sum(size for _, size in checked) > most_bytes:
         raise ValueError(f"the files are larger than {most_bytes:,} bytes")
     for path, _ in checked:
         parts = PurePosixPath(path).parts
         if not parts or path.startswith("/") or ".." in parts or "\0" in path:
             raise ValueError(f"{path!r} leaves its directory")
-    return checked
+    return name, checked
+
+
+def _store(name: str, files: Sequence[tuple[str, int]], stream: BufferedIOBase, root: Path) -> None:
+    coming = root / f".{name}.{uuid.uuid4().hex}"
+    coming.mkdir(mode=0o700)
+    try:
+        for path, size in files:
+            _store_file(coming / path, stream, size)
+        if (root / name).exists():
+            shutil.rmtree(root / name)  # of an attempt whose outcome never came
+        os.replace(coming, root / name)
+    finally:
+        shutil.rmtree(coming, ignore_errors=True)
 
 
 def _store_file(path: Path, stream: BufferedIOBase, size: int) -> None:

@@ -25,7 +25,7 @@ _AZURES = {"exclude_finished_jobs": "exclude_finished"}  # its names of paramete
 
 
 def parse_policy(value: Any) -> Policy:
-    """The policy that a map describes: its name as ``type``, its parameters beside it.
+    """The policy that a map describes: its name as ``type``, its parameters beside it. A policy is itself.
 
     Raises
     ------
@@ -37,6 +37,8 @@ def parse_policy(value: Any) -> Policy:
     >>> parse_policy({"type": "bandit", "slack_amount": 0.2, "delay_evaluation": 5}).slack_amount
     0.2
     """
+    if isinstance(value, Policy):
+        return value
     given = {"type": value} if isinstance(value, str) else value
     example = "as in early_termination: {type: bandit, slack_factor: 0.1}"
     if not isinstance(given, Mapping) or not isinstance(given.get("type"), str):

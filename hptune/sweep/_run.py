@@ -41,7 +41,7 @@ from hptune.results import (
     cv_table,
     ranked_table,
 )
-from hptune.resume import Agenda
+from hptune.resume import Agenda, ended_curves
 from hptune.sessions import open_session
 from hptune.summary import SweepResult, savings
 from hptune.sweep._base import AnySweep, agenda
@@ -258,8 +258,13 @@ def _stream(
         yield from _race(sweep, policy, agenda, engine, journal, out)
     else:
         with watched(policy, engine.live_place(), in_process=engine.in_process) as watch:
+            for candidate, curve, stopped in ended_curves(agenda):
+                watch.recall(candidate, curve, stopped=stopped)
             for arrived in _outcomes(sweep, agenda, engine, journal, out, watch.reports):
-                watch.see(arrived)
+                for candidate, curve in watch.see(arrived):
+                    key = agenda.identity.key(candidate, 0)
+                    if journal is not None and key is not None:
+                        journal.record({"record": "curve", "key": key, "values": curve})
                 yield arrived
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
+from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 from hptune.live import Value
 from hptune.policies import History, Policy, Report
@@ -30,6 +33,7 @@ class Judge:
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self._history = History()
+        self._curves: dict[int, list[tuple[int, float]]] = defaultdict(list)
         self._stopped: set[int] = set()
         self._just_stopped: set[int] = set()
         self._lock = threading.Lock()
@@ -47,6 +51,7 @@ class Judge:
             if step > self._history.steps(run):
                 report = Report(run, step, value)
                 self._history.add(report)
+                self._curves[run].append((step, value))
                 for other in self.policy.decide(report, self._history):
                     self._history.stop(other)
                     self._stopped.add(other)
@@ -62,6 +67,19 @@ class Judge:
         with self._lock:
             stopped, self._just_stopped = sorted(self._just_stopped), set()
             return stopped
+
+    def curve(self, run: int) -> list[list[Any]]:
+        """What a run reported, as JSON holds it; null for what is no finite number."""
+        with self._lock:
+            told = self._curves.pop(run, ())
+        return [[step, value if math.isfinite(value) else None] for step, value in told]
+
+    def recall(self, run: int, curve: Sequence[Sequence[Any]], *, stopped: bool) -> None:
+        """Take in the `curve` of a run that ended in an earlier session."""
+        with self._lock:
+            for step, value in curve:
+                self._history.add(Report(run, step, math.nan if value is None else float(value)))
+            (self._history.stop if stopped else self._history.finish)(run)
 
     def finish(self, run: int) -> None:
         """The run came to its own end."""

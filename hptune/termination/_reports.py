@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from hptune.fitters import Reports
 from hptune.live import Address, LiveServer, Place, reporter_to
@@ -75,9 +76,19 @@ class DriverReports:
         self._judge = judge
         self._warned = False
 
-    def see(self, outcomes: Iterable[Outcome]) -> None:
-        """Take in what came of fits; warns once if their reports did not arrive."""
+    def recall(self, run: int, curve: Sequence[Sequence[Any]], *, stopped: bool) -> None:
+        """Take in what a run reported that ended in an earlier session."""
+        self._judge.recall(run, curve, stopped=stopped)
+
+    def see(self, outcomes: Iterable[Outcome]) -> Iterator[tuple[int, list[list[Any]]]]:
+        """Take in what came of fits; gives the runs that have ended and what they reported.
+
+        Warns once if reports did not arrive.
+        """
         for outcome in outcomes:
+            curve = self._judge.curve(outcome.candidate)
+            if curve:
+                yield outcome.candidate, curve
             if outcome.status != "stopped":
                 self._judge.finish(outcome.candidate)
             if outcome.unreported and not self._warned:

@@ -15,10 +15,9 @@ from hptune.children import CHILDREN
 from hptune.engine import Engine
 from hptune.live import Address, FileServer, send_files
 
-__all__ = ["MOST_BYTES", "Delivery", "deliveries"]
+__all__ = ["Delivery", "deliveries"]
 
-MOST_BYTES = 1 << 30  # of what a trial leaves
-MOST_FILES = 10_000
+_MOST_BYTES = 1 << 30  # of what a trial leaves on another machine
 
 
 class Delivery(Protocol):
@@ -43,7 +42,7 @@ class _Here:
     def deliver(self, name: str, directory: Path) -> None:
         place, coming = Path(self.root, name), Path(self.root, f".{name}.{uuid.uuid4().hex}")
         try:
-            shutil.copytree(directory, coming)
+            shutil.copytree(directory, coming, ignore=_links)
             if place.exists():
                 shutil.rmtree(place)  # of an attempt whose outcome never came
             os.replace(coming, place)
@@ -59,6 +58,11 @@ class _There:
 
     def deliver(self, name: str, directory: Path) -> None:
         send_files(self.address, name, directory)
+
+
+def _links(place: str, names: list[str]) -> list[str]:
+    """Links stay behind: they lead to what is no file of the trial."""
+    return [name for name in names if Path(place, name).is_symlink()]
 
 
 @contextmanager
@@ -79,5 +83,5 @@ def deliveries(engine: Engine, out: Path | None) -> Iterator[Delivery | None]:
     if place is None:
         yield None
         return
-    with FileServer(root, place, most_bytes=MOST_BYTES) as server:
+    with FileServer(root, place, most_bytes=_MOST_BYTES) as server:
         yield _There(server.address)

@@ -17,11 +17,26 @@ __all__ = ["Ended", "attended"]
 
 _PATIENCE = 2.0  # seconds between asking a process to end and ending it
 _LOOK_SECONDS = 0.1
-# The system ends the script when the process that attends to it is killed, even where that cannot do it itself.
-_WITH_PARENT = (
-    "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); "
-    "sys.argv[1:] and os.execvp(sys.argv[1], sys.argv[1:])"
-)
+# Stands between the script and the process that attends to it. When that one is killed, the system signals this
+# one, which ends the whole group.
+_SUPERVISOR = """
+import ctypes, os, resource, signal, subprocess, sys
+signal.signal(signal.SIGUSR1, lambda *_: os.killpg(0, signal.SIGKILL))
+signal.signal(signal.SIGTERM, lambda *_: None)  # for the script alone
+ctypes.CDLL(None).prctl(1, signal.SIGUSR1)  # PR_SET_PDEATHSIG
+if os.getppid() != int(sys.argv[1]):
+    sys.exit("nobody attends to this script any more")
+try:
+    code = subprocess.Popen(sys.argv[2:]).wait()
+except OSError as error:
+    sys.exit(f"{sys.argv[2]}: {error.strerror}")
+if code < 0:  # end as the script has ended
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if -code != signal.SIGKILL:
+        signal.signal(-code, signal.SIG_DFL)
+    os.kill(os.getpid(), -code)
+sys.exit(code)
+"""
 
 
 @dataclass(frozen=True)
@@ -59,10 +74,10 @@ def attended(
     stops : callable, optional
         Asked several times a second whether the program should be ended.
     """
-    launcher = [sys.executable, "-I", "-S", "-c", _WITH_PARENT] if sys.platform == "linux" else []
+    supervisor = [sys.executable, "-I", "-S", "-c", _SUPERVISOR, str(os.getpid())]
     with output.open("wb") as stdout, errors.open("wb") as stderr:
         process = subprocess.Popen(  # noqa: S603 - the user's own program, without a shell
-            [*launcher, *words],
+            [*(supervisor if sys.platform == "linux" else ()), *words],
             cwd=directory,
             env=dict(environment),
             stdin=subprocess.DEVNULL,

@@ -80,6 +80,9 @@ def test_a_run_sends_ten_messages_in_a_second_however_much_it_hurries() -> None:
             run.sent.append(now)
             sent.append(now)
     assert len(sent) == 30
+    assert (
+        max(later - earlier for earlier, later in zip(sent, sent[1:], strict=False)) <= 1
+    )  # a stop waits no longer
     assert all(later - earlier >= 1 for earlier, later in zip(sent, sent[10:], strict=False))
 
 

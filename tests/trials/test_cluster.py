@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -82,15 +81,13 @@ def test_six_children_of_the_tutorials_script_four_at_a_time(cluster: Cluster, t
     children = result.children()
     assert [child.status for child in children] == ["timeout", "crashed", "ok", "ok", "ok", "ok"]
     assert "SIGSEGV" in str(children[1].error)
-    assert 2 <= at_once(children) <= 4
-    assert len({child.host for child in children if child.host}) >= 1
+    assert at_once(children) == 4
     best = result.best_run()
     assert best.metrics["Accuracy"] == result.best_score > 0.8
     assert best.steps["Accuracy"] == [result.best_score]
     model = joblib.load(best.files["outputs/model.pkl"])
     assert (model.predict(X) == (X[:, 0] + X[:, 1] > 0)).mean() > 0.8
     assert best.files["stdout.txt"].read_text().startswith("trained with")
-    assert {child.directory is not None for child in children} == {True}
+    assert [child.directory is not None for child in children] == [False, False, True, True, True, True]
     left = [path.name for path in (out / "children").iterdir() if path.name.startswith(".")]
     assert not left
-    print(json.dumps({"at once": at_once(children)}))

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 import hptune
 from hptune.cli import main
 from hptune.summary import SweepResult
+from tests.conftest import ROOT
 
 SCRIPTS = Path(__file__).parent / "scripts"
 
@@ -99,7 +104,6 @@ def test_what_a_script_says_and_logs_is_kept(tmp_path: Path) -> None:
     best = result.best_run()
     assert best.steps == {"loss": [3.0, 2.0, 1.0], "score": [0.25, 0.5]}
     assert best.metrics == {"score": 0.5, "loss": 1.0}
-    assert best.get_metrics() == {"score": [0.25, 0.5], "loss": [3.0, 2.0, 1.0]}
     assert best.files["stdout.txt"].read_text() == "stdout of curious_0\n"
     assert best.files["stderr.txt"].read_text() == "stderr of curious_0\n"
     assert best.started > 0 and best.seconds > 0 and best.host
@@ -227,6 +231,38 @@ def test_a_missing_input_is_told_before_anything_runs(
     file.write_text(json.dumps(config))
     assert main(["sweep", "--config", str(file), "--out", str(tmp_path / "out")]) == 3
     assert "trial.inputs.rows: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("engine", ["serial", "processes"])
+def test_a_sweep_that_is_killed_leaves_no_process(engine: str, tmp_path: Path) -> None:
+    config = {
+        "trial": {"command": "python curious.py", "code": str(SCRIPTS)},
+        "search_space": {"--behaviour": ["hang"]},
+        "objective": {"primary_metric": "score", "goal": "maximize"},
+        "engine": engine,
+    }
+    file, pids = tmp_path / "sweep.yaml", tmp_path / "pids"
+    file.write_text(json.dumps(config))
+    command = [
+        sys.executable,
+        "-m",
+        "hptune.cli",
+        "sweep",
+        "-q",
+        "--config",
+        str(file),
+        "--out",
+        str(tmp_path / "o"),
+    ]
+    with subprocess.Popen(command, env={**os.environ, "PIDS": str(pids), "PYTHONPATH": str(ROOT)}) as sweep:
+        while not pids.exists() or not pids.read_text().strip():
+            assert sweep.poll() is None
+            time.sleep(0.05)
+        below = psutil.Process(sweep.pid).children(recursive=True)
+        sweep.kill()
+    assert int(pids.read_text()) in {process.pid for process in below}
+    assert len(below) >= 3
+    assert not psutil.wait_procs(below, timeout=30)[1]
 
 
 def _lives(pid: int) -> bool:
