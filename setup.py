@@ -15,7 +15,7 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     packages=find_packages(include=["hptune", "hptune.*"]),
-    package_data={"hptune": ["py.typed", "trials/hooks/*.py"]},
+    package_data={"hptune": ["py.typed"]},
     python_requires=">=3.10",
     install_requires=[
         "cloudpickle>=3",

@@ -21,6 +21,7 @@ from hptune.records import FitTask, Objective, Outcome
 from hptune.trials._answer import never_logged_reason
 from hptune.trials._base import Place, Trial
 from hptune.trials._command import Command, environment
+from hptune.trials._hooks import write_hooks
 from hptune.trials._inputs import Inputs
 from hptune.trials._package import Package
 from hptune.trials._process import Ended, attended
@@ -33,7 +34,6 @@ _OUTPUT, _ERRORS, _OUTPUTS = "stdout.txt", "stderr.txt", "outputs"
 _KEPT_BYTES = 1 << 20  # of what a script prints, the last
 _READ_BYTES = 64 << 10  # of it, where a line of JSON is looked for
 _ERROR_LINES = 20
-_HOOKS = Path(__file__).parent / "hooks"  # also where hptune is a zip file
 
 
 @dataclass(frozen=True)
@@ -112,9 +112,10 @@ class _Order:
 def _ran(order: _Order, task: FitTask) -> list[Outcome]:
     clock = Clock()
     with tempfile.TemporaryDirectory(prefix="hptune-run-", ignore_cleanup_errors=True) as name:
-        code, directory, inputs = (Path(name, part) for part in ("code", "run", "inputs"))
+        code, directory, inputs, hooks = (Path(name, part) for part in ("code", "run", "inputs", "hooks"))
         code.mkdir()
         directory.mkdir()
+        write_hooks(hooks)
         order.code.unpack(code)
         paths = order.inputs.here(inputs)
         begin_run(directory, order.shared.run_id(task), task.params, paths)
@@ -123,7 +124,7 @@ def _ran(order: _Order, task: FitTask) -> list[Outcome]:
         ended = attended(
             order.command.filled(task.params, {**order.literals, **paths}),
             directory=code,
-            environment=_environment(task.params, paths, directory),
+            environment=_environment(task.params, paths, directory, hooks),
             output=directory / _OUTPUT,
             errors=directory / _ERRORS,
             seconds=order.trial_timeout,
@@ -159,8 +160,10 @@ def _outcomes(
     return finished(order.shared, task, clock, value, logged, left)
 
 
-def _environment(params: Mapping[str, Any], inputs: Mapping[str, str], directory: Path) -> dict[str, str]:
-    path = [str(_HOOKS), *filter(None, [os.environ.get("PYTHONPATH")])]
+def _environment(
+    params: Mapping[str, Any], inputs: Mapping[str, str], directory: Path, hooks: Path
+) -> dict[str, str]:
+    path = [str(hooks), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
         **os.environ,
         **environment(params),
