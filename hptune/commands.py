@@ -141,9 +141,9 @@ def sweep(
             write_rejects(directory, rejects)
         started = time.monotonic()
         engine = engine or SerialEngine()  # for which nothing is left
-        run = _Run(built, todo, engine, directory, out, config.limits.max_failed_trials)
-        with tracked(config.tracking, config.name, directory, out, say) as tracking:
-            result = _carried_out(run, tracking, again=again, quiet=quiet, show=show)
+        with tracked(config.tracking, config.name, directory, out, say, engine) as (observing, on):
+            run = _Run(built, todo, on, directory, out, config.limits.max_failed_trials)
+            result = _carried_out(run, observing, again=again, quiet=quiet, show=show)
         closing_text = closing_lines(result, engine, out=out)
         _send_children(directory, out, opener, say)
         outputs.close()  # what cannot be sent to a remote place is told before anybody reads that it is there

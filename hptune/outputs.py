@@ -66,6 +66,7 @@ OUTPUT_FILES = (
     WINNER,
     "model.ubj",
     "model.skops",
+    "test_metrics.json",
     "predictions.csv",
     "importances.csv",
     "learning_curve.csv",

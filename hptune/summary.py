@@ -82,6 +82,8 @@ class SweepResult:
         Where the files are: a directory, or the address of a remote one.
     load_model : str, optional
         The Python line that loads the model from `out`.
+    notes : tuple of str
+        What else was found out about the winner, a line each.
     """
 
     table: pd.DataFrame
@@ -96,6 +98,7 @@ class SweepResult:
     savings: Savings | None = None
     out: Path | str | None = None
     load_model: str | None = None
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def best_model(self) -> Any:
@@ -170,7 +173,7 @@ def closing_lines(result: SweepResult, engine: Engine, *, out: str | None = None
     `out` is where the user asked for the results, if that is not `result.out` itself.
     """
     shown = out or str(result.out)
-    lines = [f"best: {dict(result.best_params)}"]
+    lines = [f"best: {dict(result.best_params)}", *result.notes]
     if result.savings is not None:
         lines += _work(result.savings, engine)
     else:

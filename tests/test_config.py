@@ -154,3 +154,30 @@ def test_a_key_that_stands_twice_is_refused_with_its_place(tmp_path: Path) -> No
     file.write_text("data: a\nsearch_space: {max_depth: [3], max_depth: [4]}\n")
     with pytest.raises(ConfigurationError, match=r"sweep\.yaml:2:\d+: .*'max_depth' stands here twice"):
         load_config(file)
+
+
+def test_tracking_is_an_address_and_a_name() -> None:
+    keys = {"mlflow": "http://localhost:5000", "experiment": "homes"}
+    config = parse_config(RAW | {"tracking": keys})
+    assert config.to_mapping()["tracking"] == keys
+    assert parse_config(RAW).tracking is None
+
+
+@pytest.mark.parametrize(
+    "tracking",
+    [
+        "http://localhost:5000",
+        {"mlflow": 5000},
+        {"mlflow": "http://localhost:5000", "experiment": 1},
+        {"mlflow": "http://localhost:5000", "experimnt": "x"},
+        {"mlflow": "http://me:s3cret@localhost:5000"},
+        {"mlflow": "https://s3cret@localhost"},
+        {"mlflow": "https://localhost/?token=s3cret"},
+        {"mlflow": "postgresql://me:s3cret@localhost/runs"},
+        {"mlflow": "http://[s3cret"},
+    ],
+)
+def test_tracking_that_cannot_be_meant_or_tells_a_secret_is_refused(tracking: Any) -> None:
+    with pytest.raises(ConfigurationError, match="tracking") as refused:
+        parse_config(RAW | {"tracking": tracking})
+    assert "s3cret" not in str(refused.value)

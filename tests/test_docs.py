@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from sklearn.datasets import load_breast_cancer
 
+from hptune.config import parse_config
 from tests.conftest import ROOT
 
 SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -110,3 +112,10 @@ def test_a_notebook_runs_from_top_to_bottom(
 def test_a_notebook_is_stored_without_output(path: Path) -> None:
     assert '"execution_count": null' in path.read_text(encoding="utf-8")
     assert '"output_type"' not in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", ["mlflow", "distributed-training"])
+def test_the_sweep_file_on_a_page_is_understood(page: str) -> None:
+    (shown,) = YAML.findall((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"))
+    raw = {"data": "d", "estimator": "a.B", "search_space": {"x": [1]}} | yaml.safe_load(shown)
+    assert parse_config(raw).to_mapping()

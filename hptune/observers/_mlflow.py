@@ -7,6 +7,7 @@ import importlib.util
 import os
 import re
 import sys
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -110,7 +111,7 @@ class Ending:
     best : str, optional
         The name of the best candidate's run.
     files : sequence of Path
-        What is kept with the run.
+        What is kept with the run: files, and directories with all that is in them.
     config : mapping
         The configuration, kept with them as ``sweep.yaml``.
     """
@@ -178,6 +179,24 @@ class MlflowRuns:
         self._client.log_batch(self._parent, params=_params(sweep.params, had))
         self._look()
 
+    def begin(self, key: str, name: str) -> str | None:
+        """The id of a child that begins only now, or was begun before; None where it is complete."""
+        if key in self._names:
+            return None
+        if key not in self._begun:
+            self._begun[key] = self._created(name, time.time(), self._tags_of(key)).info.run_id
+        return self._begun[key]
+
+    @contextmanager
+    def active(self, run_id: str) -> Iterator[None]:
+        """While open, what this thread logs by MLflow's own functions goes to the run, and runs nest below it."""
+        import mlflow
+
+        mlflow.set_tracking_uri(self._uri)
+        mlflow.set_experiment(experiment_id=self._in)
+        with mlflow.start_run(run_id=run_id):
+            yield
+
     def send(self, child: CandidateRun) -> None:
         """Make the child's run complete; one that is, is only renamed where its candidate has another number now."""
         run_id, name = self._names.get(child.key, ("", child.name))
@@ -208,17 +227,20 @@ class MlflowRuns:
             history = (self._client.get_metric_history(run_id, key) for key in data.metrics)
             had = {(point.key, point.step) for points in history for point in points}
         else:
-            error = {} if child.error is None else {_ERROR: _value(child.error)}
-            tags = {_PARENT: self._parent, _CANDIDATE: child.key, _STATUS: child.status, **error, **_SOURCE}
-            run_id = self._created(child.name, child.started, tags).info.run_id
+            run_id = self._created(child.name, child.started, self._tags_of(child.key)).info.run_id
         ended = _milliseconds(child.ended)
         points = [point for point in child.metrics if (_name(point[0]), point[1]) not in had]
-        self._client.log_batch(run_id, _metrics(points, ended), _params(child.params, had_params))
+        error = {} if child.error is None else {_ERROR: _value(child.error)}
+        tags = _tags({_STATUS: child.status, **error})  # what marks the run as complete
+        self._client.log_batch(run_id, _metrics(points, ended), _params(child.params, had_params), tags)
         self._client.set_terminated(run_id, _STATUSES.get(child.status, "FAILED"), ended)
         return run_id
 
     def _created(self, name: str, started: float, tags: Mapping[str, str]) -> Any:
         return self._client.create_run(self._in, _milliseconds(started), dict(tags), name)
+
+    def _tags_of(self, key: str) -> dict[str, str]:
+        return {_PARENT: self._parent, _CANDIDATE: key, **_SOURCE}
 
     def _experiment_id(self) -> str:
         found = self._client.get_experiment_by_name(self._experiment)
@@ -234,7 +256,7 @@ class MlflowRuns:
                 continue  # another's
             if key in self._names or key in self._begun:
                 twice.append(run)
-            elif run.info.end_time:
+            elif run.info.end_time and _STATUS in run.data.tags:
                 self._names[key] = run.info.run_id, run.info.run_name
             else:
                 self._begun[key] = run.info.run_id
@@ -248,7 +270,7 @@ class MlflowRuns:
         while page.token:
             page = self._client.search_runs([self._in], where, max_results=_PAGE, page_token=page.token)
             runs += page
-        return sorted(runs, key=lambda run: (not run.info.end_time, run.info.run_id))
+        return sorted(runs, key=lambda run: (_STATUS not in run.data.tags, run.info.run_id))
 
     def _drop(self, runs: Sequence[Any]) -> None:
         for run in runs:
@@ -256,14 +278,21 @@ class MlflowRuns:
 
     def _send_files(self, ending: Ending, sent: str | None) -> None:
         digest = hashlib.sha256(repr(dict(ending.config)).encode())
-        for path in ending.files:
+        for path in (file for each in ending.files for file in _files_in(each)):
             digest.update(f"{path.name}:{hashlib.sha256(path.read_bytes()).hexdigest()}".encode())
         if digest.hexdigest() == sent:
             return
         for path in ending.files:
-            self._client.log_artifact(self._parent, str(path))
+            if path.is_dir():
+                self._client.log_artifacts(self._parent, str(path), path.name)
+            else:
+                self._client.log_artifact(self._parent, str(path))
         self._client.log_dict(self._parent, dict(ending.config), "sweep.yaml")
         self._client.set_tag(self._parent, _FILES, digest.hexdigest())
+
+
+def _files_in(path: Path) -> list[Path]:
+    return sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
 
 
 def _client(uri: str) -> Any:

@@ -198,6 +198,7 @@ class _Found(NamedTuple):
             savings=savings(self.plan, self.cells, reused=reused) if sweep.shares_fits else None,
             out=out,
             load_model=finish.load_model,
+            notes=finish.notes,
         )
 
 

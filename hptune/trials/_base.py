@@ -20,10 +20,12 @@ Place: TypeAlias = Literal["executors", "driver"]
 
 
 class Finish(NamedTuple):
-    """What becomes of a winner: its refitted model, and the line of Python that loads it from the sweep's files."""
+    """What becomes of a winner: its refitted model, the line of Python that loads it from the sweep's files, and what
+    people should be told, a line each."""
 
     model: Any = None
     load_model: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Trial(ABC):

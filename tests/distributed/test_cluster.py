@@ -40,7 +40,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def config(table: Path, **keys: Any) -> dict[str, Any]:
     return {
         "data": {"path": str(table), "target": "y"},
-        "estimator": {"class": CLASS, "params": {"num_workers": 2, "max_depth": 3, "verbosity": 0}},
+        "estimator": {"class": CLASS, "params": {"num_workers": 2, "max_depth": 3, "verbose": False}},
         "search_space": {"n_estimators": [1, 20]},
         "objective": {"primary_metric": "RMSE"},
         "cv": {"type": "holdout", "validation": 0.2, "test": 0.2},

@@ -88,9 +88,14 @@ class Runs:
 
     @property
     def children(self) -> dict[str, Any]:
+        """Those of the parent, by name."""
+        found, parent = self.all_children, self.parent.info.run_id
+        return {name: run for name, run in found.items() if run.data.tags["mlflow.parentRunId"] == parent}
+
+    @property
+    def all_children(self) -> dict[str, Any]:
         """By name, which no two have in common."""
         found = [each for each in self._all if "mlflow.parentRunId" in each.data.tags]
-        assert {each.data.tags["mlflow.parentRunId"] for each in found} <= {self.parent.info.run_id}
         names = [each.info.run_name for each in found]
         assert len(set(names)) == len(names)
         return dict(zip(names, found, strict=True))
@@ -151,8 +156,9 @@ def told(
     """What is said of a sweep that MLflow is told of."""
     said: list[str] = []
     tracking = TrackingConfig(**sweep.config["tracking"])
-    with tracked(tracking, sweep.name, out, str(out), said.append) as observers:
-        run(sweep, engine or SerialEngine(), out=out, observers=[*observers, *others], **how)
+    place = engine or SerialEngine()
+    with tracked(tracking, sweep.name, out, str(out), said.append, place) as (observers, on):
+        run(sweep, on, out=out, observers=[*observers, *others], **how)
     return said
 
 
@@ -178,7 +184,7 @@ class AfterChild(Observer):
 def test_a_server_that_is_killed_in_mid_sweep(
     server: MlflowServer, experiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hptune.tracking._PATIENCE", {"patience": 0.5, "longest": 0.5})
+    monkeypatch.setattr("hptune.tracking._tracked._PATIENCE", {"patience": 0.5, "longest": 0.5})
     out, sweep = tmp_path / "out", ridge_sweep(server, experiment)
     reference, quiet = tmp_path / "reference", ridge_sweep(server, experiment)
     for directory in (out, reference):
@@ -230,9 +236,12 @@ def test_a_child_that_is_there_twice_or_half_is_there_once_and_whole(
     children = runs.children
     client, where = runs.client, runs.parent.info.experiment_id
     whole, half = children["candidate 1"], children["candidate 4"]
-    client.create_run(where, tags=whole.data.tags)  # its answer never came
+    tags = {name: dict(run.data.tags) for name, run in (("whole", whole), ("half", half))}
+    for each in tags.values():
+        del each["hptune.status"]  # the last that a run gets
+    client.create_run(where, tags=tags["whole"])  # its answer never came
     client.delete_run(half.info.run_id)
-    begun = client.create_run(where, tags=half.data.tags)
+    begun = client.create_run(where, tags=tags["half"])
     client.log_metric(begun.info.run_id, "split0_test_score", half.data.metrics["split0_test_score"], 1, 0)
     client.log_param(begun.info.run_id, "alpha", half.data.params["alpha"])
     assert main(["mlflow", str(out)]) == 0
@@ -268,7 +277,7 @@ def test_a_wider_grid_goes_on_with_the_same_run(
 def test_a_server_that_does_not_answer_hurts_nothing(
     silent: bool, experiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hptune.tracking._PATIENCE", {"patience": 0.5, "longest": 0.5})
+    monkeypatch.setattr("hptune.tracking._tracked._PATIENCE", {"patience": 0.5, "longest": 0.5})
     out = tmp_path / "out"
     out.mkdir()
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -316,6 +325,34 @@ def test_fits_are_not_logged_by_mlflow_itself(server: MlflowServer, experiment: 
     finally:
         mlflow.sklearn.autolog(disable=True, silent=True)
         mlflow.set_tracking_uri(None)
+
+
+def test_what_a_function_in_this_process_logs_itself_lands_in_its_child(
+    server: MlflowServer, experiment: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    content = {
+        "name": "functions",
+        "trial": {"function": "tests.tracking.functions:logging_itself", "place": "driver"},
+        "search_space": {"x": [1.0, 2.0]},
+        "limits": {"max_concurrent_trials": 2},
+        "tracking": {"mlflow": server.uri, "experiment": experiment},
+    }
+    file = tmp_path / "sweep.yaml"
+    file.write_text(yaml.safe_dump(content))
+    assert main(["sweep", "--config", str(file), "--out", str(out), "-q"]) == 0
+    runs = Runs(server, experiment)
+    inner = {name: each for name, each in runs.all_children.items() if name.startswith("inner")}
+    assert set(runs.children) == {"candidate 0", "candidate 1"} and set(inner) == {"inner 1.0", "inner 2.0"}
+    for number, x in enumerate((1.0, 2.0)):
+        child = runs.children[f"candidate {number}"]
+        assert (child.data.metrics["own"], child.data.metrics["loss"]) == (10 * x, x)
+        assert child.data.params == {"x": str(x)} and child.data.tags["hptune.status"] == "ok"
+        nested = inner[f"inner {x}"]
+        assert nested.data.tags["mlflow.parentRunId"] == child.info.run_id
+        assert nested.info.experiment_id == child.info.experiment_id
+    assert main(["mlflow", str(out)]) == 0
+    assert len(Runs(server, experiment).all_children) == 4
 
 
 def test_what_cannot_be_sent(

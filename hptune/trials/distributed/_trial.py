@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
 import os
 import socket
@@ -30,8 +29,6 @@ from hptune.trials.distributed._metrics import Metrics
 from hptune.trials.distributed._rows import Rows
 
 __all__ = ["COMPARISON", "MODEL", "DistributedTrial", "distributed_trial"]
-
-_log = logging.getLogger(__name__)
 
 MODEL = "model"  # a directory
 COMPARISON = "test_metrics.json"
@@ -109,20 +106,23 @@ class DistributedTrial(Trial):
         tuned = with_params(self.estimator, params).fit(self.rows.development)
         before = self.rows.preparation
         model = tuned if before is None else PipelineModel([*before.stages, tuned])
+        compared = self._compared(tuned)
+        notes = tuple(_comparison(compared)) if compared else ()
         if out is None:
-            return Finish(model)
-        test = self.rows.test
-        if test is not None:
-            untuned = self.estimator.fit(self.rows.development)
-            compared = {
-                "untuned": self.metrics.of(untuned.transform(test)),
-                "tuned": self.metrics.of(tuned.transform(test)),
-            }
+            return Finish(model, notes=notes)
+        if compared:
             write_atomically(out / COMPARISON, json.dumps(compared, indent=2) + "\n")
-            _log.info("on the test part: %s", compared)
-        place = (out / MODEL).resolve()
-        model.write().overwrite().save(place.as_uri())
-        return Finish(model, f"{type(model).__module__}.{type(model).__name__}.load({place.as_uri()!r})")
+        place = (out / MODEL).resolve().as_uri()
+        model.write().overwrite().save(place)
+        return Finish(model, f"{type(model).__module__}.{type(model).__name__}.load({place!r})", notes)
+
+    def _compared(self, tuned: Any) -> dict[str, dict[str, float]]:
+        """Metrics on the test part of the model as it was and the tuned one; nothing where there is no such part."""
+        test = self.rows.test
+        if test is None:
+            return {}
+        models = {"untuned": self.estimator.fit(self.rows.development), "tuned": tuned}
+        return {name: self.metrics.of(model.transform(test)) for name, model in models.items()}
 
     def _outcomes(self, task: FitTask) -> list[Outcome]:
         started, begun = time.time(), time.perf_counter()
@@ -150,6 +150,12 @@ class DistributedTrial(Trial):
             )
             for outcome in outcomes
         ]
+
+
+def _comparison(compared: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+    """A line for each metric."""
+    for metric, value in compared["untuned"].items():
+        yield f"on the test part: {metric} {value:.5g} untuned, {compared['tuned'][metric]:.5g} tuned"
 
 
 def distributed_trial(

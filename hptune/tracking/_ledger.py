@@ -1,7 +1,4 @@
-"""A sweep's directory told to MLflow: while the sweep runs, and later what was not told then.
-
-Everything is read from the journal, by both: what is sent later is what would have been sent at once.
-"""
+"""What a sweep's journal tells, as MLflow's runs."""
 
 from __future__ import annotations
 
@@ -10,45 +7,32 @@ import json
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from hptune.children import ChildRun, children_of
-from hptune.config import TrackingConfig
-from hptune.errors import ConfigurationError, HptuneError, InputDataError, StorageError
 from hptune.history import folds_of, outcomes_of
 from hptune.identity import plain_params
 from hptune.journal import Kept, decode_outcome, read_journal
-from hptune.locks import held
-from hptune.observers import (
-    Background,
-    CandidateRun,
-    Ending,
-    MlflowRuns,
-    Observer,
-    SweepRun,
-    autologging_off,
-    has_mlflow,
-)
+from hptune.observers import CandidateRun, Ending, SweepRun
 from hptune.outputs import JOURNAL
 from hptune.records import Outcome
 from hptune.results import Cells, cv_table, ranked_table
 
-__all__ = ["check_tracking", "send_missing", "tracked"]
-
-Say = Callable[[str], None]
+__all__ = ["Ledger", "key_of", "run_name"]
 
 _KEPT_FILES = (
     "results.csv",
     "sweeping_results.txt",
     "best_params.json",
     "report.html",
+    "test_metrics.json",
     "model.ubj",
     "model.skops",
+    "model",
 )
 _NOT_TOLD = (
     "name",
@@ -57,152 +41,9 @@ _NOT_TOLD = (
     "tracking",
 )  # keys of the configuration that may hold secrets, or tell nothing
 _TOLD = re.compile(r"(split\d+|mean|std)_|rounds_trained$|work_time$")  # columns of the table
-_PATIENCE = {"patience": 10.0, "longest": 60.0}  # seconds, after the last fit
-_LITTLE = {"patience": 1.0, "longest": 3.0}  # and after a stop
 
 
-def check_tracking(tracking: TrackingConfig | None) -> None:
-    """Refuse to track without a client.
-
-    Raises
-    ------
-    ConfigurationError
-        MLflow is not installed.
-    """
-    if tracking is not None and not has_mlflow():
-        raise ConfigurationError(
-            "tracking needs MLflow", "install hptune[mlflow], or take the key tracking out"
-        )
-
-
-@contextmanager
-def tracked(
-    tracking: TrackingConfig | None, name: str, directory: Path, out: str, say: Say
-) -> Iterator[list[Observer]]:
-    """Tell MLflow of the sweep that runs meanwhile, by the observer that is yielded; MLflow's own logging is off.
-
-    Nothing that the server does or fails to do is an error here. What it lacks in the end is told in one line.
-
-    Parameters
-    ----------
-    tracking : TrackingConfig, optional
-        Without it nothing is told.
-    name : str
-        The sweep's.
-    directory : Path
-        Where it writes.
-    out : str
-        What the user calls that.
-    say : callable
-        Gets the line.
-    """
-    if tracking is None:
-        yield []
-        return
-    sender = _Sender(directory, MlflowRuns(tracking.mlflow, tracking.experiment or name))
-    background = Background(sender.steps)
-    wait = _LITTLE
-    try:
-        with autologging_off():
-            yield [background]
-        wait = _PATIENCE
-    finally:
-        background.close(**wait)
-        if not background.finished:
-            say(
-                f"note: MLflow lacks a part of this sweep ({background.failure}): hptune mlflow {out} sends it"
-            )
-
-
-def send_missing(directory: Path, uri: str | None, say: Say) -> None:
-    """``hptune mlflow``: send what MLflow lacks of the sweep in a directory.
-
-    Parameters
-    ----------
-    directory : Path
-        It is held for this process meanwhile.
-    uri : str, optional
-        Another server than the sweep's.
-    say : callable
-        Gets a line about what was sent.
-
-    Raises
-    ------
-    ConfigurationError
-        There is no server, or no client.
-    InputDataError
-        There is no sweep.
-    OutputInUseError
-        The sweep runs: it tells MLflow itself.
-    StorageError
-        The server does not answer, or refuses.
-    """
-    if not (directory / JOURNAL).is_file():
-        raise InputDataError(f"{directory} holds no sweep", "name the --out of a sweep")
-    with held(directory, str(directory)):
-        ledger = _Ledger(directory)
-        if not ledger.read():
-            raise InputDataError(f"{directory} holds a sweep without a beginning", "run it again")
-        tracking = _tracking(ledger, directory, uri)
-        check_tracking(tracking)
-        runs = MlflowRuns(tracking.mlflow, tracking.experiment or ledger.name)
-        sender = _Sender(directory, runs)
-        try:
-            for _ in sender.steps(last=True):
-                pass
-        except HptuneError:
-            raise
-        except Exception as error:  # of the client, and of whatever it uses
-            reason = str(error).splitlines()[0] if str(error) else ""
-            raise StorageError(
-                f"MLflow did not take everything ({type(error).__name__}: {reason})",
-                "give the command again when the server answers",
-            ) from error
-    say(f"{sender.sent} candidates sent, {len(runs.known)} are there")
-
-
-def _tracking(ledger: _Ledger, directory: Path, uri: str | None) -> TrackingConfig:
-    given = TrackingConfig(**ledger.tracking) if ledger.tracking else None
-    if uri is not None:
-        return TrackingConfig(uri, given.experiment if given else None)
-    if given is None:
-        raise ConfigurationError(f"{directory} names no MLflow server", "add --tracking-uri")
-    return given
-
-
-class _Sender:
-    """Sends what the server lacks of the sweep in a directory, step by step.
-
-    A failure forgets what was read and what the server had: both are looked up again, in the journal and by tags.
-    """
-
-    def __init__(self, directory: Path, runs: MlflowRuns) -> None:
-        self._directory = directory
-        self._runs = runs
-        self._ledger: _Ledger | None = None
-        self.sent = 0
-
-    def steps(self, last: bool) -> Iterator[None]:
-        """Send what is new; with `last` the end too. The journal has the sweep's first record already."""
-        ledger, self._ledger = self._ledger, None  # until all went well
-        if ledger is None:
-            ledger = _Ledger(self._directory)
-            ledger.read()
-            self._runs.open(ledger.sweep)
-            yield
-        else:
-            ledger.read()
-        for child in ledger.finished():
-            self.sent += child.key not in self._runs.known
-            self._runs.send(child)
-            yield
-        if last:
-            self._runs.close(ledger.ending)
-            yield
-        self._ledger = ledger
-
-
-class _Ledger:
+class Ledger:
     """What a sweep's journal tells, read on as it grows."""
 
     def __init__(self, directory: Path) -> None:
@@ -271,7 +112,7 @@ class _Ledger:
             scores = ((self._shown(name), 0, value) for name, value in _numbers(row))
             yield CandidateRun(
                 key=keys[number],
-                name=_run_name(number),
+                name=run_name(number),
                 started=ended - child.seconds,
                 ended=ended,
                 params={name: str(value) for name, value in child.params.items()},
@@ -291,8 +132,8 @@ class _Ledger:
             status=status,
             ended=(self._directory / JOURNAL).stat().st_mtime,
             metrics={} if best is None else {f"best_{self._shown(self._ranked)}": best[0]},
-            best=None if best is None else _run_name(-best[1]),
-            files=[self._directory / name for name in _KEPT_FILES if (self._directory / name).is_file()],
+            best=None if best is None else run_name(-best[1]),
+            files=[self._directory / name for name in _KEPT_FILES if (self._directory / name).exists()],
             config=self._config,
         )
 
@@ -321,7 +162,7 @@ class _Ledger:
         return {name: value for name, value in self._about["config"].items() if name not in _NOT_TOLD}
 
 
-def _run_name(candidate: int) -> str:
+def run_name(candidate: int) -> str:
     return f"candidate {candidate}"
 
 
@@ -331,8 +172,12 @@ def _keys(grid: Sequence[str]) -> list[str]:
     keys = []
     for text in grid:
         seen[text] += 1
-        keys.append(hashlib.sha256(f"{seen[text]}:{text}".encode()).hexdigest()[:32])
+        keys.append(key_of(text, seen[text]))
     return keys
+
+
+def key_of(text: str, place: int) -> str:
+    return hashlib.sha256(f"{place}:{text}".encode()).hexdigest()[:32]
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, str]:
