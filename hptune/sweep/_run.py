@@ -339,9 +339,9 @@ def _refit(sweep: Sweep, winner: Winner) -> Any:
     start = time.perf_counter()
     train = sweep.train
     params = {**winner.params, **winner.refit_params}
-    policy = sweep.early_termination
-    watched = policy is not None and policy.shape == "lockstep"
-    model = fit_alone(sweep.estimator, params, train.X, train.y, fit_params_of(train), watched=watched)
+    model = fit_alone(
+        sweep.estimator, params, train.X, train.y, fit_params_of(train), watched=sweep.in_lockstep
+    )
     _log.info("refitted the best candidate in %.1f s", time.perf_counter() - start)
     return model
 

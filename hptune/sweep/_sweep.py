@@ -95,6 +95,11 @@ class Sweep:
         """The metric that ranks and picks the winner."""
         return self.ranks_by or self.metrics[0]
 
+    @property
+    def in_lockstep(self) -> bool:
+        """Whether all folds of a candidate are fitted side by side, for a policy that sees their rounds."""
+        return self.early_termination is not None and self.early_termination.shape == "lockstep"
+
 
 def agenda(
     sweep: Sweep, out: Path | None = None, *, resume: bool = False, extend: bool = False, shown: str = ""
@@ -125,7 +130,7 @@ def _plan(sweep: Sweep, candidates: Sequence[Mapping[str, Any]]) -> Plan:
         candidates,
         len(sweep.folds),
         fit_params_of(sweep.train),
-        lockstep=sweep.early_termination is not None and sweep.early_termination.shape == "lockstep",
+        lockstep=sweep.in_lockstep,
     )
 
 
