@@ -46,11 +46,9 @@ def test_a_killed_driver_loses_nothing(home: Home, ref: Table, seed: int, figure
     killed_and_resumed(home, ref, seed, ("spark", ("spark", "processes")[seed % 2]), figures)
 
 
-@row(7, "SIGKILL the driver at random points, resume each; processes", tries=20, short=1)
-def test_a_killed_driver_of_processes_loses_nothing(
-    home: Home, ref: Table, seed: int, figures: Figures
-) -> None:
-    killed_and_resumed(home, ref, seed, ("processes", "processes"), figures)
+@row(7, "SIGKILL the driver at random points, resume each; serial", tries=20, short=1)
+def test_a_killed_serial_driver_loses_nothing(home: Home, ref: Table, seed: int, figures: Figures) -> None:
+    killed_and_resumed(home, ref, seed, ("serial", "serial"), figures)
 
 
 def killed_and_resumed(home: Home, ref: Table, seed: int, engines: tuple[str, str], figures: Figures) -> None:
