@@ -307,14 +307,14 @@ class _Run:
         """
         lost = [(task,) for task in missing.values() if task.id not in self.suspects]
         for bundles in self._jobs(lost):
-            found: list[Outcome] = []
+            lines: list[str] = []
             try:
-                found = self._collected(bundles)
+                lines = self._collected(bundles)
             except Exception as error:
                 self._note(_Done((), error))
-            for outcome in found:
-                missing.pop(outcome.fit_id, None)
-            if found:
+            if found := [read_outcome(line) for line in lines]:
+                for outcome in found:
+                    missing.pop(outcome.fit_id, None)
                 yield found
         for task in missing.values():
             yield self._alone(task) or failed(task, CRASHED, status="crashed")
@@ -328,11 +328,13 @@ class _Run:
         tried = max(1, self.engine.max_failures - 1)
         for _ in range(math.ceil(_ALONE_ATTEMPTS / self.engine.max_failures)):
             try:
-                return self._collected([(task,)], tried)
+                lines = self._collected([(task,)], tried)
             except Exception as error:
                 self._note(_Done((), error))
                 if "ExecutorLostFailure" in str(error):
                     break
+            else:
+                return [read_outcome(line) for line in lines]
         return []
 
     def _submit(self, bundles: Sequence[Bundle]) -> None:
@@ -362,8 +364,8 @@ class _Run:
     def _fitting(self, tried: int | None = None) -> Fitting:
         return Fitting(self.payload, self.engine.max_failures, self.engine.trial_timeout, tried)
 
-    def _collected(self, bundles: Sequence[Bundle], tried: int | None = None) -> list[Outcome]:
-        """The outcomes as the job's own result; none of them is known where it is aborted."""
+    def _collected(self, bundles: Sequence[Bundle], tried: int | None = None) -> list[str]:
+        """Outcomes as JSON, the job's own result: none of them is known where it is aborted."""
         if not bundles:
             return []
         fits = fits_of(self._fitting(tried))
@@ -375,12 +377,11 @@ class _Run:
         before = {name: self.sc.getLocalProperty(name) for name in _JOB_PROPERTIES}
         try:
             self._describe()
-            lines = self._rdd(bundles).mapPartitions(fit).collect()
+            return self._rdd(bundles).mapPartitions(fit).collect()
         finally:
             with unless_ended(self.sc):
                 for name, value in before.items():  # this is the caller's thread
                     self.sc.setLocalProperty(name, value)  # type: ignore[arg-type]  # None takes it away
-        return [read_outcome(line) for line in lines]
 
     def _rdd(self, bundles: Sequence[Bundle]) -> RDD[Bundle]:
         """A Spark task for each bundle, with as many cores as its fits have threads."""

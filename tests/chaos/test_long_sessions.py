@@ -17,7 +17,7 @@ import pytest
 
 from tests.chaos.processes import send, wait_until
 from tests.chaos.rows import TRIES, Figures, row
-from tests.chaos.sweeps import BAD, Home, Run, local_spark, sweep_file
+from tests.chaos.sweeps import BAD, FITS, Home, Run, local_spark, sweep_file
 from tests.chaos.tables import Table
 
 pytestmark = pytest.mark.spark
@@ -69,15 +69,19 @@ def assert_flat(seen: list[dict[str, Any]], figures: Figures) -> None:
         assert grown < most, name
 
 
-@row(46, "short sweeps in one session under random faults", tries=2)
+@row(46, "short sweeps in one session, at a random point of each a worker or their daemon is killed", tries=2)
 def test_random_faults_change_no_table(home: Home, ref: Table, seed: int, figures: Figures) -> None:
+    """Some have parameter sets that raise or end their process, too."""
     number = (6, 50)[seed]
     chosen = random.Random(seed)
-    run = many(home, number, [], [BAD("raise", "sys.exit", "raise emoji")], [BAD("exit")])
+    raising, ending = [BAD("raise", "sys.exit", "raise emoji")], [BAD("exit")]
+    run = many(home, number, [], raising, [], raising, [], ending)
     kills = 0
-    while not run.ended:
-        next_fault = time.monotonic() + chosen.uniform(2, 8)
-        wait_until(lambda end=next_fault: time.monotonic() > end or run.ended)
+    for sweep in range(number):
+        run.out = home.directory / "many" / str(sweep)
+        point = chosen.randrange(FITS)
+        wait_until(lambda n=sweep: run.out.exists() or len(lines(run)) > n or run.ended, 900)
+        run.wait_for_outcomes(point)
         victims = chosen.choice([home.processes.workers, home.processes.workers, home.processes.daemons])()
         if victims:
             send(chosen.choice(victims), signal.SIGKILL)
