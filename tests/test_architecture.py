@@ -52,8 +52,8 @@ HOUSE = [
     ["tracking"],
     ["readying"],
     ["commands"],
-    ["__main__", "api", "cli", "functions", "search"],
-    ["hyperdrive"],
+    ["api", "cli", "functions", "search"],
+    ["__main__", "hyperdrive"],
 ]
 FLOORS = {module: floor for floor, modules in enumerate(HOUSE) for module in modules}
 # The only modules that may import a library.
