@@ -1,7 +1,15 @@
 """Who watches a sweep: the progress on a terminal or in a log, limits, and MLflow."""
 
 from hptune.observers._background import Background
-from hptune.observers._mlflow import CandidateRun, Ending, MlflowRuns, SweepRun, autologging_off, has_mlflow
+from hptune.observers._mlflow import (
+    CandidateRun,
+    Ending,
+    MlflowRuns,
+    SweepRun,
+    autologging_off,
+    has_mlflow,
+    settings_kept,
+)
 from hptune.observers._progress import (
     FailureLimit,
     Observer,
@@ -32,5 +40,6 @@ __all__ = [
     "duration",
     "has_mlflow",
     "progress_observer",
+    "settings_kept",
     "transfer_progress",
 ]

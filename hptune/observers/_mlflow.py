@@ -14,7 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CandidateRun", "Ending", "MlflowRuns", "SweepRun", "autologging_off", "has_mlflow"]
+__all__ = [
+    "CandidateRun",
+    "Ending",
+    "MlflowRuns",
+    "SweepRun",
+    "autologging_off",
+    "has_mlflow",
+    "settings_kept",
+]
 
 _SWEEP = "hptune.sweep"
 _CANDIDATE = "hptune.candidate"
@@ -22,6 +30,7 @@ _STATUS = "hptune.status"
 _ERROR = "hptune.error"
 _BEST = "hptune.best_candidate"
 _FILES = "hptune.files"  # checksum of the files that were sent
+_EXPERIMENT = "MLFLOW_EXPERIMENT_ID"
 _PARENT = "mlflow.parentRunId"
 _SOURCE = {"mlflow.source.name": "hptune"}
 
@@ -139,6 +148,22 @@ def autologging_off() -> Iterator[None]:
 
     with disable_autologging():
         yield
+
+
+@contextmanager
+def settings_kept() -> Iterator[None]:
+    """Afterwards MLflow's functions log in this process, and in those that it starts, where they did before."""
+    import mlflow
+
+    experiment = os.environ.get(_EXPERIMENT)
+    uri = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(uri)
+        os.environ.pop(_EXPERIMENT, None)
+        if experiment is not None:
+            os.environ[_EXPERIMENT] = experiment
 
 
 class MlflowRuns:

@@ -10,7 +10,7 @@ from hptune.config import TrackingConfig
 from hptune.engine import DriverEngine, Engine, Feed, Work
 from hptune.errors import ConfigurationError, HptuneError, InputDataError, StorageError
 from hptune.locks import held
-from hptune.observers import Background, MlflowRuns, Observer, autologging_off, has_mlflow
+from hptune.observers import Background, MlflowRuns, Observer, autologging_off, has_mlflow, settings_kept
 from hptune.outputs import JOURNAL
 from hptune.records import FitTask, Outcome
 from hptune.tracking._ledger import Ledger
@@ -72,7 +72,8 @@ def tracked(
     wait = _LITTLE
     try:
         if isinstance(engine, DriverEngine):
-            yield [background], _Inside(engine, sender.active)
+            with settings_kept():
+                yield [background], _Inside(engine, sender.active)
         else:
             with autologging_off():
                 yield [background], engine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 import uuid
@@ -325,6 +326,7 @@ def test_fits_are_not_logged_by_mlflow_itself(server: MlflowServer, experiment: 
     finally:
         mlflow.sklearn.autolog(disable=True, silent=True)
         mlflow.set_tracking_uri(None)
+        del os.environ["MLFLOW_EXPERIMENT_ID"]  # set_experiment left it
 
 
 def test_what_a_function_in_this_process_logs_itself_lands_in_its_child(
@@ -340,7 +342,10 @@ def test_what_a_function_in_this_process_logs_itself_lands_in_its_child(
     }
     file = tmp_path / "sweep.yaml"
     file.write_text(yaml.safe_dump(content))
+    before = dict(os.environ)
     assert main(["sweep", "--config", str(file), "--out", str(out), "-q"]) == 0
+    changed = {name for name, _ in before.items() ^ os.environ.items()}
+    assert not changed & {"MLFLOW_EXPERIMENT_ID", "MLFLOW_TRACKING_URI"}
     runs = Runs(server, experiment)
     inner = {name: each for name, each in runs.all_children.items() if name.startswith("inner")}
     assert set(runs.children) == {"candidate 0", "candidate 1"} and set(inner) == {"inner 1.0", "inner 2.0"}
