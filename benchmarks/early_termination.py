@@ -39,7 +39,7 @@ MOST_COST = 0.01  # of fits, for the channel
 LEAST = {"asha": 3.0, "racing": 1.7}
 POLICIES: dict[str, dict[str, Any]] = {
     "asha": {"type": "asha", "min_resource": 15},
-    "racing": {"type": "racing", "alpha": 0.1},
+    "racing": {"type": "racing"},
     "bandit": {"type": "bandit", "slack_factor": 0.2, "evaluation_interval": 5, "delay_evaluation": 10},
     "median_stopping": {"type": "median_stopping", "evaluation_interval": 5, "delay_evaluation": 10},
     "truncation_selection": {
@@ -98,10 +98,10 @@ def talkingdata(directory: Path) -> dict[str, Any]:
         "estimator": "xgboost.XGBClassifier",
         "search_space": {
             "n_estimators": [20, 40, 60],
-            "learning_rate": [0.02, 0.05, 0.1, 0.2, 0.4],
-            "max_depth": [2, 3, 4],
-            "subsample": [0.5, 0.9],
-            "colsample_bytree": 0.3,
+            "learning_rate": [0.01, 0.02, 0.05, 0.1, 0.2],
+            "max_depth": [1, 2, 3, 4],
+            "colsample_bytree": [0.1, 0.4],
+            "subsample": 0.7,
             "objective": "multi:softprob",
             "seed": 0,
         },
