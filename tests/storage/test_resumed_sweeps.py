@@ -110,7 +110,8 @@ class Killed(Recorded):
     def run(
         self, tasks: Sequence[FitTask], work: Any, description: str
     ) -> Generator[list[Outcome], None, None]:
-        yield from itertools.islice(SerialEngine.run(self, tasks, work, description), 7)
+        outcomes = itertools.chain.from_iterable(SerialEngine.run(self, tasks, work, description))
+        yield from ([outcome] for outcome in itertools.islice(outcomes, 7))
         os.kill(os.getpid(), signal.SIGKILL)
 
 
