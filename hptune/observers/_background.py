@@ -6,10 +6,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from hptune.observers._progress import Observer
-from hptune.plan import Plan
 from hptune.records import Outcome, clipped
+
+if TYPE_CHECKING:
+    from hptune.plan import Plan
 
 __all__ = ["Background"]
 
