@@ -104,12 +104,11 @@ def sweep(
     the output directory's name. `say` gets what is being done, `show` what was found.
     """
     from hptune.remote import claimed_output, prepared_output
-    from hptune.tracking import check_tracking, tracked
 
     resume = existing in ("resumed", "extended")
     if resume and config.out is None:
         raise ConfigurationError("--resume without the directory of a sweep", "name it with --out")
-    check_tracking(config.tracking)
+    _check_tracking(config)
     # Waiting OpenMP threads must not spin: other programs want the cores too. Read when the library loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with deadline(config.limits.timeout), ExitStack() as stack, ExitStack() as outputs:
@@ -124,6 +123,7 @@ def sweep(
         from hptune.preflight import check_memory
         from hptune.summary import closing_lines
         from hptune.sweep import agenda
+        from hptune.tracking import tracked
 
         built = built_sweep(local, config, engine, cache, say)
         engine = own_engine(built, config) or engine
@@ -150,6 +150,13 @@ def sweep(
         show(closing_text)
         show(f"engine started in {duration(seconds)}, sweep took {duration(time.monotonic() - started)}")
     return replace(result, out=out, load_model=None) if is_remote(out) else result
+
+
+def _check_tracking(config: AnyConfig) -> None:
+    if config.tracking is not None:
+        from hptune.tracking import check_tracking
+
+        check_tracking(config.tracking)
 
 
 def _send_children(directory: Path, out: str, hadoop: Opener, say: Say) -> None:
