@@ -112,3 +112,13 @@ def test_a_rehearsal_asks_the_sampler_for_a_candidate(
     )
     assert main(["sweep", "-q", "--config", str(file), "--dry-run"]) == 0
     assert "time: about 0 s for 8 fits" in capsys.readouterr().out
+
+
+def test_an_outcome_stays_small_and_what_is_logged_is_kept(tmp_path: Path) -> None:
+    result = run(sweep_of(functions.talkative, {"fails": [False, True]}), SerialEngine(), out=tmp_path)
+    fine, failed = result.children()
+    assert (fine.status, failed.status) == ("ok", "failed")
+    assert len(fine.steps) == len(failed.steps) == 300
+    assert 0 < len(fine.metrics) < 300 and fine.metrics["loss"] == 0.5
+    outcomes = (tmp_path / "journal.jsonl").read_bytes().splitlines()[1:-1]
+    assert len(outcomes) == 2 and max(map(len, outcomes)) <= 4096
