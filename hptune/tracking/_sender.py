@@ -17,7 +17,7 @@ __all__ = ["Sender"]
 
 _log = logging.getLogger(__name__)
 
-_FIRST_RUN = 20.0  # seconds that a trial in this process waits for the sweep's run
+_FIRST_RUN = 10.0  # seconds that a trial in this process waits for the sweep's run
 
 
 class Sender:
@@ -32,6 +32,7 @@ class Sender:
         self._ledger: Ledger | None = None
         self._open = threading.Event()
         self._running: set[str] = set()
+        self._silent = False  # the server, when it was asked last: the next trials do not wait for it
         self.sent = 0
 
     def steps(self, last: bool) -> Iterator[None]:
@@ -52,20 +53,21 @@ class Sender:
         if last:
             self._runs.close(ledger.ending)
             yield
-        self._ledger = ledger
+        self._ledger, self._silent = ledger, False
 
     @contextmanager
     def active(self, task: FitTask) -> Iterator[None]:
         """The child run of a trial as this thread's active one; nothing where the server does not answer."""
         with ExitStack() as stack:
-            with _only_logged():
+            with self._only_noted():
                 self._enter(task, stack)
             yield
-            with _only_logged():
+            with self._only_noted():
                 stack.close()
 
     def _enter(self, task: FitTask, stack: ExitStack) -> None:
-        if not self._open.wait(_FIRST_RUN):
+        if self._silent or not self._open.wait(_FIRST_RUN):
+            self._silent = True
             return
         key = key_of(content_text(task.params), 1)
         if key in self._running:  # the same parameters twice: the second has no run of its own yet
@@ -76,10 +78,10 @@ class Sender:
         if run_id is not None:
             stack.enter_context(self._runs.active(run_id))
 
-
-@contextmanager
-def _only_logged() -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # of the client, of whatever it uses
-        _log.warning("MLflow has no run for a trial: %s", type(error).__name__)
+    @contextmanager
+    def _only_noted(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # of the client, of whatever it uses
+            self._silent = True
+            _log.warning("MLflow has no run for a trial: %s", type(error).__name__)

@@ -91,21 +91,22 @@ def test_the_ranking_is_that_of_fits_on_one_machine(
 def test_an_executor_that_is_killed_costs_its_trial_alone(
     cluster: SparkSession, table: Path, tmp_path: Path
 ) -> None:
-    started = threading.Event()
+    out, killed = tmp_path / "out", threading.Event()
 
     def kill() -> None:
         tracker = cluster.sparkContext.statusTracker()
-        end = time.monotonic() + 60
-        while not tracker.getActiveStageIds() and time.monotonic() < end:
+        end = time.monotonic() + 300
+        while time.monotonic() < end:
+            if (out / "journal.jsonl").exists() and tracker.getActiveStageIds():  # of a trial
+                os.kill(_executors()[0], signal.SIGKILL)
+                killed.set()
+                return
             time.sleep(0.05)
-        victim = _executors()[0]
-        os.kill(victim, signal.SIGKILL)
-        started.set()
 
     threading.Thread(target=kill, daemon=True).start()
     space = {"n_estimators": [200, 210, 220]}
-    result = run_sweep(config(table, search_space=space), out=str(tmp_path / "out"))
-    assert started.wait(60)
+    result = run_sweep(config(table, search_space=space), out=str(out))
+    assert killed.is_set()
     assert result.table["status"].isin(["ok", "failed"]).all()
     assert (result.table["status"] == "ok").sum() >= 2
 
