@@ -78,6 +78,7 @@ def content(out: Path) -> dict[str, bytes]:
 def assert_whole(out: Path, work: Path) -> None:
     """Every file of a finished sweep is there, parses, and tells the same."""
     assert {path.name for path in out.iterdir()} == set(OUTPUT_FILES) - {
+        "test_metrics.json",  # of trials that are Spark jobs
         "model.skops",
         "importances.csv",
         "learning_curve.csv",
