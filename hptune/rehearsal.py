@@ -52,7 +52,7 @@ def makespan(seconds: Iterable[float], slots: int) -> float:
     Examples
     --------
     >>> makespan([5.0, 3.0, 3.0, 2.0], slots=2)
-    8.0
+    7.0
     """
     ends = [0.0] * slots
     for each in seconds:
