@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from hptune.children import ChildRun
 from hptune.config import SweepConfig, load_config, parse_config
 from hptune.errors import ConfigurationError, OutputError
 from hptune.fitters import MODEL_FILES, read_model
@@ -111,7 +112,7 @@ def read_result(directory: Path, *, out: str, cache: Path, say: Say, hadoop: Ope
         best_params=params,
         best_score=winner.mean_test_score,
         open_model=functools.partial(_model, out, cache, say, hadoop),
-        open_children=functools.partial(read_children, directory),
+        open_children=functools.partial(_children, out, directory),
         out=out if is_remote(out) else directory,
     )
 
@@ -134,6 +135,12 @@ def _model(out: str, cache: Path, say: Say, hadoop: Opener | None) -> Any:
         if not path.is_file() or file_sha256(path) != winner.model_sha256:
             raise _damaged(path)
         return read_model(path)
+
+
+def _children(out: str, directory: Path) -> Sequence[ChildRun]:
+    if is_remote(out):
+        raise ConfigurationError(f"the runs of {out} are not here", f"fetch it first: hptune fetch {out} DIR")
+    return read_children(directory)
 
 
 def _damaged(path: Path) -> OutputError:

@@ -94,7 +94,12 @@ def memory_on(host: Host, sweep: Sweep) -> HostMemory:
     train = sweep.train
     copies = host.slots if train.nbytes < host.shared_from else 1
     one = fit_bytes(
-        sweep.estimator, sweep.candidates, train.X, len(sweep.folds), host.memory // 4 // host.slots
+        sweep.estimator,
+        sweep.candidates,
+        train.X,
+        len(sweep.folds),
+        host.memory // 4 // host.slots,
+        at_once=len(sweep.folds) if sweep.in_lockstep else 1,
     )
     data = copies * train.nbytes
     return HostMemory(host, data, data + host.slots * one.least, data + host.slots * one.most)

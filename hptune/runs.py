@@ -100,25 +100,19 @@ def found_run(directory: Path, which: str) -> ChildRun:
 
 def _as_table(children: Sequence[ChildRun]) -> Table:
     grid = Table(box=box.SIMPLE_HEAD)
-    rows = [dict(_cells(child)) for child in children]
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    for name in names:
-        left = name in ("run", "status", "host", "error")
-        grid.add_column(name, justify="left" if left else "right", overflow="fold")
-    for row in rows:
-        grid.add_row(*(_text(row.get(name, "")) for name in names))
+    metrics = dict.fromkeys(name for child in children for name in child.metrics)
+    params = dict.fromkeys(name for child in children for name in child.params)
+    right = [*metrics, *params, "time"]
+    last = ("host", "error") if any(child.error for child in children) else ("host",)
+    for name in ("run", "status", *right, *last):
+        grid.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    for child in children:
+        cells = [f"{child.metrics[name]:.6g}" if name in child.metrics else "" for name in metrics]
+        cells += [str(child.params.get(name, "")) for name in params]
+        took = duration(child.seconds) if child.seconds else ""
+        row = (child.id, child.status, *cells, took, child.host, reason(child))
+        grid.add_row(*map(_text, row[: len(grid.columns)]))
     return grid
-
-
-def _cells(child: ChildRun) -> Iterator[tuple[str, str]]:
-    yield "run", child.id
-    yield "status", child.status
-    yield from ((name, f"{value:.6g}") for name, value in child.metrics.items())
-    yield from ((name, str(value)) for name, value in child.params.items())
-    yield "time", duration(child.seconds) if child.seconds else ""
-    yield "host", child.host
-    if child.error:
-        yield "error", reason(child)
 
 
 def _as_csv(children: Sequence[ChildRun]) -> str:

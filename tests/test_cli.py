@@ -237,7 +237,7 @@ BAD = {
     ),
     "missing directory": (["data.path=nowhere"], 3, "no file or directory nowhere"),
     "empty directory": (["data.path=."], 3, "gender_age_train"),
-    "later key": (["early_termination={type: bandit}"], 2, "'early_termination' is not supported yet"),
+    "fits and trials": (["trial={function: 'a:b'}"], 2, "does not go with a trial"),
     "unknown sampler": (["sampling_algorithm=randm"], 2, "did you mean 'random'?"),
     "warm start of a grid": (["sampling_algorithm.warm_start_from=[a]"], 2, "teaches nothing to grid"),
     "warm start from nowhere": (

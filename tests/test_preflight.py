@@ -183,3 +183,11 @@ def test_a_dry_run_of_a_sweep_that_is_resumed_counts_what_is_left(
     assert main([*sweep, "--resume", "--dry-run"]) == 0
     assert "8 fold scores, 8 of them done: 0 fits" in capsys.readouterr().out
     assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == content
+
+
+def test_folds_in_lockstep_need_their_memory_at_once() -> None:
+    X = np.zeros((1 << 16, 64))
+    alone, together = (fit_bytes(XGBClassifier(), [{}], X, 4, 0, at_once=n) for n in (1, 4))
+    size = X.nbytes
+    assert together.least - alone.least >= 3 * size * 3 // 4
+    assert together.most - alone.most >= 3 * size

@@ -223,11 +223,11 @@ def test_a_sweep_is_resumed_and_extended_from_python(home: Path) -> None:
 def test_a_sweep_that_is_stopped_in_its_refit_goes_on_there(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def stopped(*arguments: Any) -> Any:
+    def stopped(*arguments: Any, **named: Any) -> Any:
         raise Stopped("the deadline of 20 s has passed")
 
     with monkeypatch.context() as patched:
-        patched.setattr("hptune.sweep.fit_alone", stopped)
+        patched.setattr("hptune.sweep._sweep.fit_alone", stopped)
         assert sweep() == 9
     assert "stopped with 8 of 8 fold scores: out keeps them, and the whole table" in capsys.readouterr().out
     assert sorted(pd.read_csv("out/results.csv")["status"]) == ["ok"] * 4

@@ -29,9 +29,15 @@ class FitBytes(NamedTuple):
 
 
 def fit_bytes(
-    estimator: Any, candidates: Iterable[Mapping[str, Any]], X: Any, n_folds: int, matrices: int
+    estimator: Any,
+    candidates: Iterable[Mapping[str, Any]],
+    X: Any,
+    n_folds: int,
+    matrices: int,
+    *,
+    at_once: int = 1,
 ) -> FitBytes:
-    """The memory of a process that fits, one fit after the other, beside data that it shares.
+    """The memory of a process that fits, beside data that it shares.
 
     Parameters
     ----------
@@ -45,6 +51,8 @@ def fit_bytes(
         How many folds they are cut into.
     matrices : int
         Bytes up to which quantised matrices are kept.
+    at_once : int, default 1
+        Fits that take turns in the process; 1 where they come one after the other.
 
     Examples
     --------
@@ -54,13 +62,13 @@ def fit_bytes(
     (296, 456)
     """
     size = nbytes_of(X)
-    train = size * (n_folds - 1) // n_folds
+    train = at_once * size * (n_folds - 1) // n_folds
     if not isinstance(estimator, xgb.XGBModel):
-        return FitBytes(_LIBRARIES + train, _LIBRARIES + 2 * size)
+        return FitBytes(_LIBRARIES + train, _LIBRARIES + (1 + at_once) * size)
     quantised = X.nnz if sp.issparse(X) else int(np.prod(X.shape))  # a byte a value, at least
-    kept = max(train, min(matrices, n_folds * train))
-    most = _LIBRARIES + size + kept + _histograms(estimator, candidates, X)
-    return FitBytes(_LIBRARIES + train + quantised * (n_folds - 1) // n_folds, most)
+    kept = max(train, min(matrices, n_folds * train // at_once))
+    most = _LIBRARIES + at_once * size + kept + at_once * _histograms(estimator, candidates, X)
+    return FitBytes(_LIBRARIES + train + at_once * quantised * (n_folds - 1) // n_folds, most)
 
 
 def _histograms(estimator: Any, candidates: Iterable[Mapping[str, Any]], X: Any) -> int:

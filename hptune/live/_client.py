@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import hmac
 import logging
+import math
 import os
 import socket
 import threading
 import time
-from collections import deque
 from contextlib import suppress
 from typing import Any
 
@@ -29,11 +29,8 @@ __all__ = ["Reporter", "reporter_to"]
 
 _log = logging.getLogger(__name__)
 
-MESSAGES_A_SECOND = 10
-_SOON_SECONDS = (
-    0.1  # between messages without hurry; those that hurry may come closer, as long as they are few
-)
-_ASKING_SECONDS = 0.5  # between two questions of a run that has nothing to report
+_PAUSE_SECONDS = 0.5  # between messages, in the long run
+_HURRIED = 5  # messages that may come at once after a while without any
 _ANSWER_SECONDS = 2.0
 _FIRST_PAUSE = 5.0  # seconds until the next attempt after one that failed; doubled each time
 _MOST_WAITING = 20_000  # values of a run that cannot be sent
@@ -44,23 +41,30 @@ class _Run:
 
     def __init__(self) -> None:
         self.waiting: list[Value] = []
-        self.sent: deque[float] = deque(maxlen=MESSAGES_A_SECOND)
-        self.asked = time.monotonic()  # when the last message was
+        self.allowed = float(_HURRIED)  # messages; it grows with time
+        self.counted = time.monotonic()  # when it grew last
+        self.asked = -math.inf  # when the last message was sent
         self.stops = False
         self.lost = 0
 
     def may_send(self, now: float, *, hurry: bool) -> bool:
-        """Whether a message is within the limit of 10 in any second, and worth it."""
-        if len(self.sent) == MESSAGES_A_SECOND and now - self.sent[0] < 1:
-            return False
-        return hurry or not self.sent or now - self.sent[-1] >= _SOON_SECONDS
+        """Whether a message may be sent, of which there are at most 7 in any second, and two in the long run."""
+        self.allowed = min(_HURRIED, self.allowed + (now - self.counted) / _PAUSE_SECONDS)
+        self.counted = now
+        return self.allowed >= 1 and (hurry or now - self.asked >= _PAUSE_SECONDS)
+
+    def note_message(self, now: float) -> None:
+        """A message is sent."""
+        self.asked = now
+        self.allowed -= 1
 
 
 class Reporter:
     """Reports values to a `LiveServer`; it never fails and never waits for long, whatever becomes of the server.
 
-    A run sends at most ten messages a second. Values that come faster go together with the next one, and none
-    is left out. Where the server cannot be reached, runs go on as if nobody wanted them to stop.
+    A run sends at most seven messages in a second, and two a second in the long run. Values that come faster go
+    together with the next one, and none is left out. Where the server cannot be reached, runs go on as if nobody
+    wanted them to stop.
 
     Parameters
     ----------
@@ -90,7 +94,7 @@ class Reporter:
         name : str, default ""
             Of the metric; empty for the one that decides.
         hurry : bool, default False
-            Do not wait for a tenth of a second since the last message, because something is decided by this value.
+            Do not wait for half a second since the last message, because something is decided by this value.
 
         Returns
         -------
@@ -113,7 +117,9 @@ class Reporter:
         with self._lock:
             run = self._runs.setdefault(key, _Run())
             now = time.monotonic()
-            if not run.stops and now >= max(self._again, run.asked + _ASKING_SECONDS):
+            if run.asked == -math.inf:
+                run.asked = now  # it has only just begun
+            if not run.stops and now >= max(self._again, run.asked + _PAUSE_SECONDS):
                 self._send(key, run)
             return run.stops
 
@@ -131,8 +137,7 @@ class Reporter:
             self._hang_up()
 
     def _send(self, key: str, run: _Run) -> None:
-        run.asked = time.monotonic()
-        run.sent.append(run.asked)
+        run.note_message(time.monotonic())
         try:
             self._connection = self._connection or _Connection(self._address)
             for line, count in batches(key, run.waiting[:]):

@@ -65,7 +65,7 @@ class LiveServer:
     >>> from hptune.live import reporter_to
     >>> with LiveServer(lambda key, values: values[-1].value < 0.5) as server:
     ...     reporter = reporter_to(server.address)
-    ...     reporter.report("7", 1, 0.8), reporter.report("7", 2, 0.3)
+    ...     reporter.report("7", 1, 0.8), reporter.report("7", 2, 0.3, hurry=True)
     (False, True)
     """
 

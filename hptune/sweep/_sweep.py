@@ -122,6 +122,11 @@ class Sweep:
         return True
 
     @property
+    def in_lockstep(self) -> bool:
+        """Whether all folds of a candidate are fitted side by side, for a policy that sees their rounds."""
+        return self.early_termination is not None and self.early_termination.shape == "lockstep"
+
+    @property
     def size(self) -> str:
         """Rows and columns to learn from."""
         rows, columns = self.train.shape
@@ -134,7 +139,7 @@ class Sweep:
     def plan(self, candidates: Sequence[Mapping[str, Any]]) -> Plan:
         """The fits of some candidates on all folds, those of a ladder drawn together."""
         fit_params = _fit_params_of(self.train)
-        return make_plan(self._prepared, candidates, self.n_folds, fit_params, lockstep=self._in_lockstep)
+        return make_plan(self._prepared, candidates, self.n_folds, fit_params, lockstep=self.in_lockstep)
 
     def identity(self, candidates: Sequence[Mapping[str, Any]]) -> Identity:
         """What makes the sweep the one that it is."""
@@ -179,11 +184,6 @@ class Sweep:
             return self.estimator
         return stopping_early(self.estimator, self.early_stopping, self.candidates)
 
-    @property
-    def _in_lockstep(self) -> bool:
-        """Whether all folds of a candidate go round by round, because a policy watches them."""
-        return self.early_termination is not None and self.early_termination.shape == "lockstep"
-
     def _evaluation(self, threads: int, reports: Reports | None) -> Evaluation:
         """What all fits have in common, each with so many native threads."""
         fit_params, score_params = routed_params(self.estimator, self.scorer, _fit_params_of(self.train))
@@ -209,7 +209,7 @@ class Sweep:
         params = {**winner.params, **winner.refit_params}
         train = self.train
         fit_params = _fit_params_of(train)
-        model = fit_alone(self.estimator, params, train.X, train.y, fit_params, watched=self._in_lockstep)
+        model = fit_alone(self.estimator, params, train.X, train.y, fit_params, watched=self.in_lockstep)
         _log.info("refitted the best candidate in %.1f s", time.perf_counter() - start)
         return model
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Protocol
 
 from hptune.children import CHILDREN
 from hptune.engine import Engine
-from hptune.live import Address, FileServer, send_files
+from hptune.live import Address, FileServer, Place, send_files
 
 __all__ = ["Delivery", "deliveries"]
 
@@ -69,7 +70,7 @@ def _links(place: str, names: list[str]) -> list[str]:
 def deliveries(engine: Engine, out: Path | None) -> Iterator[Delivery | None]:
     """What brings files from the engine's workers to ``children`` in `out`, while this is open.
 
-    None where there is no directory, or where it would have to go unencrypted through an encrypted cluster.
+    None where there is no directory; with a warning, where the files cannot come.
     """
     if out is None:
         yield None
@@ -79,9 +80,21 @@ def deliveries(engine: Engine, out: Path | None) -> Iterator[Delivery | None]:
     if engine.is_local:
         yield _Here(str(root.resolve()))
         return
-    place = engine.live_place()
-    if place is None:
+    server = _server(root, engine.live_place())
+    if server is None:
         yield None
         return
-    with FileServer(root, place, most_bytes=_MOST_BYTES) as server:
+    with server:
         yield _There(server.address)
+
+
+def _server(root: Path, place: Place | None) -> FileServer | None:
+    """Where executors send files; where they cannot, the user is warned."""
+    reason = "Spark's traffic is encrypted, and the connection for files is not"
+    if place is not None:
+        try:
+            return FileServer(root, place, most_bytes=_MOST_BYTES)
+        except OSError as error:
+            reason = f"the driver cannot listen on {place.bind} ({error.strerror})"
+    warnings.warn(f"{reason}: what runs leave stays behind, but for their metrics", UserWarning, stacklevel=4)
+    return None

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
+import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import cloudpickle
 
 from hptune.context import Run, StepLog, active
 from hptune.engine import Engine, Work
@@ -58,8 +61,26 @@ class FunctionTrial(Trial):
     @contextmanager
     def working(self, engine: Engine, out: Path | None, reports: Reports | None = None) -> Iterator[Work]:
         """Calls the function."""
-        with shared_by(self.sweep, self.objective, engine, out, reports) as shared:
+        with (
+            shared_by(self.sweep, self.objective, engine, out, reports) as shared,
+            nullcontext() if engine.is_local else _taken_along(self.function),
+        ):
             yield functools.partial(_called, self.function, shared)
+
+
+@contextmanager
+def _taken_along(function: Callable[..., Any]) -> Iterator[None]:
+    """While open, the function's module is pickled with it where it lies in this directory: other machines lack it."""
+    module = sys.modules.get(getattr(function, "__module__", ""))
+    file = getattr(module, "__file__", None)
+    if module is None or file is None or not Path(file).resolve().is_relative_to(Path.cwd()):
+        yield
+        return
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
 
 
 def _called(function: Callable[[dict[str, Any]], Any], shared: Shared, task: FitTask) -> list[Outcome]:

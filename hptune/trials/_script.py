@@ -167,7 +167,7 @@ def _environment(
     return {
         **os.environ,
         **environment(params),
-        **{f"HPTUNE_INPUT_{variable(name)}": path for name, path in inputs.items()},
+        **{f"HPTUNE_INPUT_{variable(name)}": place for name, place in inputs.items()},
         DIRECTORY_VARIABLE: str(directory),
         "PYTHONPATH": os.pathsep.join(path),
         "PYTHONUNBUFFERED": "1",  # what a script that is killed has printed is there

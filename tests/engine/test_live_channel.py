@@ -117,8 +117,8 @@ def test_where_traffic_is_encrypted_or_the_port_is_taken_there_is_one_warning() 
 @pytest.mark.parametrize("every", [1, 7])
 def test_a_stop_takes_effect_within_two_rounds(every: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rounds that take longer than the channel's shortest pause, which is less than a second."""
-    monkeypatch.setattr(client, "_ASKING_SECONDS", 0.0)
-    monkeypatch.setattr(client, "MESSAGES_A_SECOND", 10_000)
+    monkeypatch.setattr(client, "_PAUSE_SECONDS", 1e-9)
+    monkeypatch.setattr(client, "_HURRIED", 10_000)
     policy = BanditPolicy(slack_amount=0.0, evaluation_interval=every)
     judge, told = Judge(policy), 0
 

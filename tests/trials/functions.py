@@ -11,7 +11,7 @@ import numpy as np
 
 from hptune import Run
 
-__all__ = ["ANSWERS", "answers", "climbing", "crashing", "hanging", "parabola"]
+__all__ = ["ANSWERS", "answers", "climbing", "crashing", "hanging", "parabola", "talkative"]
 
 ANSWERS: dict[str, Any] = {
     "number": 0.25,
@@ -61,3 +61,12 @@ def climbing(params: dict[str, Any]) -> None:
         run.log("score", params["start"] + step / 100)
         if run.should_stop():
             return
+
+
+def talkative(params: dict[str, Any]) -> dict[str, Any]:
+    """Tells as much as it may, and logs more."""
+    for number in range(300):
+        Run.get_context().log(f"metric {number}", number / 7)
+    if params["fails"]:
+        raise RuntimeError("\x1f\N{OGHAM LETTER BEITH}" * 3000)
+    return {"loss": 0.5, "note": "\N{OGHAM LETTER BEITH}" * 670}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hptune.cli import main
 from hptune.engine import DriverEngine, Engine, ProcessesEngine, SerialEngine
 from hptune.errors import AllTrialsFailedError, ConfigurationError
 from hptune.journal import read_journal
@@ -96,3 +97,28 @@ def test_another_function_is_another_sweep(tmp_path: Path) -> None:
 def test_when_nothing_has_a_score_the_commonest_reason_is_told() -> None:
     with pytest.raises(AllTrialsFailedError, match="loss is nan"):
         run(sweep_of(functions.answers, {"answer": ["nan"]}), SerialEngine())
+
+
+def test_a_rehearsal_asks_the_sampler_for_a_candidate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "sweep.yaml"
+    file.write_text(
+        "trial: {function: 'tests.trials.functions:parabola'}\n"
+        "search_space: {x: 'uniform(-2, 3)'}\n"
+        "sampling_algorithm: bayesian\n"
+        "limits: {max_total_trials: 8}\n"
+        "engine: serial\n"
+    )
+    assert main(["sweep", "-q", "--config", str(file), "--dry-run"]) == 0
+    assert "time: about 0 s for 8 fits" in capsys.readouterr().out
+
+
+def test_an_outcome_stays_small_and_what_is_logged_is_kept(tmp_path: Path) -> None:
+    result = run(sweep_of(functions.talkative, {"fails": [False, True]}), SerialEngine(), out=tmp_path)
+    fine, failed = result.children()
+    assert (fine.status, failed.status) == ("ok", "failed")
+    assert len(fine.steps) == len(failed.steps) == 300
+    assert 0 < len(fine.metrics) < 300 and fine.metrics["loss"] == 0.5
+    outcomes = (tmp_path / "journal.jsonl").read_bytes().splitlines()[1:-1]
+    assert len(outcomes) == 2 and max(map(len, outcomes)) <= 4096

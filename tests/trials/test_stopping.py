@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 import hptune
+from hptune.children import ChildRun
 from hptune.cli import main
 from hptune.engine import DriverEngine, Engine, ProcessesEngine, SerialEngine
 from hptune.policies import BanditPolicy
 from hptune.records import Objective
 from hptune.sweep import TrialSweep, run
 from hptune.trials import FunctionTrial
+from tests.builders import spark_session
 from tests.trials import functions
 
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -47,22 +49,38 @@ def test_nothing_is_stopped_without_a_policy() -> None:
     assert run(sweep, SerialEngine()).table["status"].tolist() == ["ok", "ok"]
 
 
-@pytest.mark.parametrize("deaf", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_a_script_that_falls_behind_is_stopped_or_ended(deaf: bool, tmp_path: Path) -> None:
+def climbs(out: Path, engine: str, *, deaf: bool = False) -> tuple[ChildRun, ChildRun]:
+    """A run that is soon done, and one that would go on for minutes with lower scores."""
     config: dict[str, Any] = {
         "trial": {"command": "python climb.py", "code": str(SCRIPTS)},
         "search_space": {"--start": [0.9, 0.1], "--deaf": deaf},
         "objective": {"primary_metric": "score", "goal": "maximize"},
         "early_termination": {"type": "bandit", "slack_amount": 0.2, "delay_evaluation": 2},
-        "limits": {"max_concurrent_trials": 1},
-        "engine": "processes",
-        "out": str(tmp_path / "out"),
+        "engine": engine,
+        "out": str(out),
     }
-    result = hptune.run_sweep(config)
-    good, bad = result.children()
+    good, bad = hptune.run_sweep(config).children()
     assert (good.status, bad.status) == ("ok", "stopped")
-    assert len(bad.steps["score"]) < 6000
-    assert bad.files["stdout.txt"].read_text().startswith("stopped after") if not deaf else not bad.error
+    assert len(bad.steps["score"]) < len(good.steps["score"]) == 2000
+    return good, bad
+
+
+def test_a_script_that_falls_behind_hears_it_and_stops(tmp_path: Path) -> None:
+    _, bad = climbs(tmp_path / "out", "processes")
+    assert bad.files["stdout.txt"].read_text().startswith("stopped after")
+
+
+@pytest.mark.slow
+def test_a_script_that_does_not_listen_is_ended(tmp_path: Path) -> None:
+    _, bad = climbs(tmp_path / "out", "processes", deaf=True)
+    assert "stdout.txt" not in bad.files
+
+
+@pytest.mark.spark
+def test_a_script_on_an_executor_is_stopped(tmp_path: Path) -> None:
+    with spark_session("local[2,4]"):
+        _, bad = climbs(tmp_path / "out", "spark")
+    assert bad.files["stdout.txt"].read_text().startswith("stopped after")
 
 
 def test_a_policy_that_compares_folds_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
