@@ -212,6 +212,16 @@ def test_every_sampler_goes_with_a_policy(
     assert again.best_params == result.best_params
 
 
+def test_in_python_a_policy_is_given_as_itself(
+    file_of: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    policy = SuccessiveHalvingPolicy(min_resource=3)
+    result = run_sweep(file_of(policy), out=str(tmp_path / "out"), cache=tmp_path / "cache")
+    assert set(result.table["status"]) == {"ok", "stopped"}
+    written = yaml.safe_load((tmp_path / "out" / "sweep.yaml").read_text())
+    assert written["early_termination"]["min_resource"] == 3
+
+
 REFUSED = {
     "unknown policy": (
         {"type": "bandid"},
