@@ -39,6 +39,7 @@ setup(
         ],
         "gpu": [f"xgboost{XGBOOST}"],
         "bayesian": ["optuna>=5"],
+        "mlflow": ["mlflow-skinny>=3"],
         "spark": ["joblibspark>=0.6", "pyspark>=3.5"],
         "azure": ["azure-identity>=1.19", "azure-storage-blob>=12.24"],
     },

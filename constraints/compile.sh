@@ -14,7 +14,7 @@ resolve() {
 
 # resolve_pair OUTPUT PYTHON CONSTRAINT...: what the commands install on that Python, with that line of Spark.
 resolve_pair() {
-  resolve "$1" setup.py constraints/requirements.in --extra spark --extra azure --extra bayesian --python-version "$2" --python-platform x86_64-manylinux_2_28 \
+  resolve "$1" setup.py constraints/requirements.in --extra spark --extra azure --extra bayesian --extra mlflow --python-version "$2" --python-platform x86_64-manylinux_2_28 \
     --constraints <(printf '%s\n' "${@:3}")
   xgboost_for_macos "$1" "$2"
 }

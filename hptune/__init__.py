@@ -5,15 +5,29 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hptune.api import load, run_sweep
-    from hptune.search import GridSearchCV, RandomizedSearchCV
+    from hptune.context import Run
+    from hptune.functions import minimize
+    from hptune.search import BayesSearchCV, GridSearchCV, RandomizedSearchCV
 
 __version__ = "0.1.0"
-__all__ = ["GridSearchCV", "RandomizedSearchCV", "__version__", "load", "run_sweep"]
+__all__ = [
+    "BayesSearchCV",
+    "GridSearchCV",
+    "RandomizedSearchCV",
+    "Run",
+    "__version__",
+    "load",
+    "minimize",
+    "run_sweep",
+]
 
 _HOMES = {
+    "BayesSearchCV": "hptune.search",
     "GridSearchCV": "hptune.search",
     "RandomizedSearchCV": "hptune.search",
+    "Run": "hptune.context",
     "load": "hptune.api",
+    "minimize": "hptune.functions",
     "run_sweep": "hptune.api",
 }
 

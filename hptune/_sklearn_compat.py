@@ -15,15 +15,18 @@ from sklearn import get_config
 from sklearn.metrics import _scorer as scorers
 from sklearn.model_selection import GridSearchCV
 from sklearn.model_selection import _validation as validation
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.parallel import delayed
 
 __all__ = [
+    "BaseSearchCV",
     "aligned_fit_params",
     "cv_results",
     "fit_and_score",
     "has_callbacks",
     "hist_model_of_iterations",
+    "judge_failures",
     "reads_predictions_only",
     "routed_params",
     "safe_split",
@@ -51,6 +54,11 @@ def score(
 ) -> Any:
     """The scorer's value or dict of values, with scikit-learn's handling of failing scorers."""
     return validation._score(estimator, X, y, scorer, dict(score_params), error_score)
+
+
+def judge_failures(results: Sequence[Mapping[str, Any]], error_score: Any) -> None:
+    """scikit-learn's warning about fits that failed, and its error if all of them did."""
+    validation._warn_or_raise_about_fit_failures(results, error_score)
 
 
 def routed_params(

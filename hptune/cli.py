@@ -1,4 +1,4 @@
-"""The command line: ``hptune sample | features | sweep | explain | status | fetch | upload``."""
+"""The command line: ``hptune sample | features | sweep | explain | status | runs | show | mlflow | fetch | upload``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from hptune import __version__, commands
 from hptune.commands import say as _say
-from hptune.config import SHORT_KEYS, SweepConfig, load_config, parse_config, with_values
+from hptune.config import SHORT_KEYS, AnyConfig, load_config, parse_config, with_values
 from hptune.engine import BY_NAME as ENGINES
 from hptune.engine import under_spark_submit
 from hptune.errors import ConfigurationError, HptuneError
@@ -53,7 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add_fetch(verbs.add_parser("fetch", help="bring files here, verified"))
     _add_upload(verbs.add_parser("upload", help="send a directory's files to storage"))
     _add_explain(verbs.add_parser("explain", help="importances and learning curve of a sweep's winner"))
+    _add_runs(verbs.add_parser("runs", help="the child runs of a sweep, finished or not"))
+    _add_show(verbs.add_parser("show", help="one child run: parameters, metrics, error, files"))
     _add_status(verbs.add_parser("status", help="what a directory holds, finished or not"))
+    _add_mlflow(verbs.add_parser("mlflow", help="send what MLflow lacks of a sweep"))
     return _guarded(parser, argv)
 
 
@@ -202,6 +205,8 @@ _SHORTEST_OVERWRITE = len("--ov")  # argparse takes it for the whole word
 
 def _program() -> list[str]:
     """What was typed before the arguments."""
+    if sys.argv[0].endswith("__main__.py"):
+        return ["python", "-m", "hptune"]
     if not sys.argv[0].endswith(".py") or sys.argv[0].endswith("cli.py"):
         return ["hptune"]
     start = ["spark-submit", "..."] if "PYSPARK_GATEWAY_PORT" in os.environ else ["python"]
@@ -234,6 +239,34 @@ def _add_status(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=lambda given: commands.status(given, _say))
 
 
+def _add_mlflow(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("out", metavar="OUT", help="the --out of a sweep")
+    parser.add_argument("--tracking-uri", metavar="U", help="the server (default: as in the sweep)")
+    _add_verbose(parser)
+    parser.set_defaults(run=lambda given: commands.mlflow(given, _say))
+
+
+def _add_runs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("out", metavar="OUT", help="the --out of a sweep")
+    parser.add_argument(
+        "--sort",
+        metavar="METRIC",
+        help="a metric, the largest first; id, seconds, started (default: best first)",
+    )
+    statuses = ("ok", "failed", "crashed", "timeout", "stopped", "partial", "not run")
+    parser.add_argument("--status", choices=statuses, help="only those with this status")
+    parser.add_argument("--format", choices=("table", "csv", "json"), default="table", help="default table")
+    _add_verbose(parser)
+    parser.set_defaults(run=lambda given: commands.runs(given, _say))
+
+
+def _add_show(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("out", metavar="OUT", help="the --out of a sweep")
+    parser.add_argument("run_id", metavar="ID", help="a run's id or number, or best")
+    _add_verbose(parser)
+    parser.set_defaults(run=lambda given: commands.show(given, _say))
+
+
 def _add_verbose(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-v", "--verbose", action="store_true", help="show what is logged, tracebacks too")
 
@@ -246,7 +279,7 @@ def _add_explain(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=lambda given: commands.explain(given, _say))
 
 
-def _config(arguments: argparse.Namespace) -> SweepConfig:
+def _config(arguments: argparse.Namespace) -> AnyConfig:
     """The sweep file, then the flags, then ``--set``."""
     raw = load_config(arguments.config) if arguments.config else {}
     refuse_secrets(texts_of(raw), str(arguments.config))

@@ -10,34 +10,44 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hptune.config import SweepConfig
-from hptune.engine import BY_NAME as ENGINES
-from hptune.engine import Engine, FitLimits, SerialEngine, hadoop_opener
+from hptune.config import AnyConfig, checked_tracking_uri
+from hptune.engine import Engine, SerialEngine, hadoop_opener
 from hptune.errors import AllTrialsFailedError, ConfigurationError, InputDataError
 from hptune.interrupts import deadline
 from hptune.observers import FailureLimit, Observer, Tally, duration, progress_observer, transfer_progress
+from hptune.readying import (
+    built_sweep,
+    check_inputs,
+    early_engine,
+    inputs,
+    own_engine,
+    started_engine,
+)
 from hptune.records import Existing
-from hptune.storage import Store, default_cache, fetch, is_remote, open_store, upload
+from hptune.storage import Opener, Store, default_cache, fetch, is_remote, open_store, upload
 
 if TYPE_CHECKING:
     from hptune.resume import Agenda
     from hptune.summary import SweepResult
-    from hptune.sweep import Sweep
+    from hptune.sweep import AnySweep
 
 __all__ = [
     "existing_sweep",
     "explain",
     "features",
     "fetch_files",
+    "mlflow",
     "rehearse",
+    "runs",
     "sample",
     "say",
+    "show",
     "status",
     "sweep",
     "upload_files",
@@ -79,7 +89,7 @@ def say(line: str) -> None:
 
 
 def sweep(
-    config: SweepConfig,
+    config: AnyConfig,
     cache: Path,
     say: Say,
     *,
@@ -93,75 +103,93 @@ def sweep(
     Of a sweep that `config.out` holds becomes what `existing` says. `again` makes the command that resumes, from
     the output directory's name. `say` gets what is being done, `show` what was found.
     """
-    from hptune.formats import check_data
-    from hptune.remote import claimed_output, local_inputs, prepared_output
+    from hptune.remote import claimed_output, prepared_output
 
     resume = existing in ("resumed", "extended")
     if resume and config.out is None:
         raise ConfigurationError("--resume without the directory of a sweep", "name it with --out")
+    _check_tracking(config)
     # Waiting OpenMP threads must not spin: other programs want the cores too. Read when the library loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with deadline(config.limits.timeout), ExitStack() as stack, ExitStack() as outputs:
-        engine, seconds = _early_engine(config, stack, say)
+        engine, seconds = early_engine(config, stack, say)
         opener = hadoop_opener(config.spark)
         out = config.out or f"runs/{config.name}-{time.strftime('%Y%m%d-%H%M%S')}"
         directory = stack.enter_context(claimed_output(out, cache=cache, hadoop=opener))
-        local = stack.enter_context(local_inputs(config, cache=cache, say=say, hadoop=opener))
-        check_data(local.data)
+        local = stack.enter_context(inputs(config, cache, say, opener))
+        check_inputs(local)
         outputs.enter_context(prepared_output(directory, out, existing=existing, say=say, hadoop=opener))
         from hptune.outputs import clear_output, write_rejects
         from hptune.preflight import check_memory
         from hptune.summary import closing_lines
         from hptune.sweep import agenda
+        from hptune.tracking import tracked
 
-        built = _built(local, config, cache, say)
+        built = built_sweep(local, config, engine, cache, say)
+        engine = own_engine(built, config) or engine
         todo = agenda(built, directory, resume=resume, extend=existing == "extended", shown=out)
         for notice in todo.notices:
             say(f"note: {notice}")
         say(_work_ahead(built, todo, config.engine))
         if engine is None and todo.tasks:
-            engine, seconds = _started(config, stack)
+            engine, seconds = started_engine(config, stack)
         if engine is not None and todo.tasks:
             check_memory(built, engine, say)
         if not resume:
             clear_output(directory)
-        if built.rejects is not None:
-            write_rejects(directory, built.rejects)
+        if (rejects := built.rejects) is not None:
+            write_rejects(directory, rejects)
         started = time.monotonic()
         engine = engine or SerialEngine()  # for which nothing is left
-        run = _Run(built, todo, engine, directory, out, config.limits.max_failed_trials)
-        result = _carried_out(run, again=again, quiet=quiet, show=show)
+        with tracked(config.tracking, config.name, directory, out, say, engine) as (observing, on):
+            run = _Run(built, todo, on, directory, out, config.limits.max_failed_trials)
+            result = _carried_out(run, observing, again=again, quiet=quiet, show=show)
         closing_text = closing_lines(result, engine, out=out)
+        _send_children(directory, out, opener, say)
         outputs.close()  # what cannot be sent to a remote place is told before anybody reads that it is there
         show(closing_text)
         show(f"engine started in {duration(seconds)}, sweep took {duration(time.monotonic() - started)}")
     return replace(result, out=out, load_model=None) if is_remote(out) else result
 
 
+def _check_tracking(config: AnyConfig) -> None:
+    if config.tracking is not None:
+        from hptune.tracking import check_tracking
+
+        check_tracking(config.tracking)
+
+
+def _send_children(directory: Path, out: str, hadoop: Opener, say: Say) -> None:
+    """What trials left, sent to a remote place, where only the sweep's own files are mirrored while it runs."""
+    from hptune.children import CHILDREN
+
+    if is_remote(out) and (directory / CHILDREN).is_dir():
+        upload(directory / CHILDREN, open_store(f"{out.rstrip('/')}/{CHILDREN}", hadoop=hadoop), progress=say)
+
+
 def rehearse(
-    config: SweepConfig, cache: Path, say: Say, *, existing: Existing = "refused", show: Say = print
+    config: AnyConfig, cache: Path, say: Say, *, existing: Existing = "refused", show: Say = print
 ) -> None:
     """``hptune sweep --dry-run``: everything checked, one fit made, nothing written but the caches of inputs."""
-    from hptune.formats import check_data
     from hptune.preflight import check_memory
     from hptune.rehearsal import rehearse as lines_of
-    from hptune.remote import local_inputs
     from hptune.sweep import agenda
 
     resume = existing in ("resumed", "extended")
     if resume and (config.out is None or is_remote(config.out)):
         raise ConfigurationError("--dry-run --resume without a local directory", "name one with --out")
     with deadline(config.limits.timeout), ExitStack() as stack:
-        engine, _ = _early_engine(config, stack, say)
+        engine, _ = early_engine(config, stack, say)
         opener = hadoop_opener(config.spark)
-        local = stack.enter_context(local_inputs(config, cache=cache, say=say, hadoop=opener))
-        check_data(local.data)
-        built = _built(local, config, cache, say)
+        local = stack.enter_context(inputs(config, cache, say, opener))
+        check_inputs(local)
+        built = built_sweep(local, config, engine, cache, say)
+        engine = own_engine(built, config) or engine
         directory = Path(str(config.out).removeprefix("file://")) if resume else None
         todo = agenda(built, directory, resume=resume, extend=existing == "extended")
         if engine is None:
             say(f"starting the {config.engine} engine")
-            engine, _ = _started(config, stack)
+            engine, _ = started_engine(config, stack)
         for line in lines_of(built, todo, engine, check_memory(built, engine, say)):
             show(line)
 
@@ -210,63 +238,69 @@ def explain(arguments: argparse.Namespace, say: Say) -> None:
 
 def status(arguments: argparse.Namespace, say: Say) -> None:
     """``hptune status``: what a directory holds."""
-    if is_remote(arguments.path):
-        raise ConfigurationError(
-            f"status reads directories, not {arguments.path}", "fetch it first: hptune fetch URI DIR"
-        )
+    directory = _local_directory(arguments.path, "status")
     from rich.console import Console
 
     from hptune.status import show_status
     from hptune.summary import terminal_width
 
     console = Console(width=terminal_width())
-    show_status(Path(arguments.path.removeprefix("file://")), console, watch=arguments.watch)
+    show_status(directory, console, watch=arguments.watch)
 
 
-def _early_engine(config: SweepConfig, stack: ExitStack, say: Say) -> tuple[Engine | None, float]:
-    """The engine, where inputs or outputs are on a file system that only Spark reads."""
-    from hptune.remote import hadoop_uris
+def runs(arguments: argparse.Namespace, say: Say) -> None:
+    """``hptune runs``: the child runs of a sweep."""
+    from rich.console import Console
 
-    uris = hadoop_uris(config)
-    if not uris:
-        return None, 0.0
-    if config.engine != "spark":
-        raise ConfigurationError(f"{uris[0]} is read through Spark", "use the spark engine")
-    say("starting the spark engine, which reads the files")
-    return _started(config, stack)
+    from hptune.history import read_children
+    from hptune.runs import chosen, shown_runs
+    from hptune.summary import terminal_width
 
-
-def _built(local: SweepConfig, config: SweepConfig, cache: Path, say: Say) -> Sweep:
-    """The sweep over the local copies, its folds looked at; its configuration is the one that was asked for."""
-    from hptune.build import build_sweep
-    from hptune.preflight import check_folds
-
-    built = replace(build_sweep(local, cache=cache, progress=say), config=config.to_mapping())
-    named = (config.primary_metric, *config.metrics)
-    check_folds(built, tuple(name for name in named if name is not None and ":" not in name))
-    return built
+    children = read_children(_local_directory(arguments.out, "runs"))
+    shown = shown_runs(chosen(children, sort=arguments.sort, status=arguments.status), arguments.format)
+    if isinstance(shown, str):
+        print(shown)
+    else:
+        Console(width=terminal_width()).print(shown)
 
 
-def _started(config: SweepConfig, stack: ExitStack) -> tuple[Engine, float]:
-    start = time.monotonic()
-    limits = FitLimits(config.limits.max_concurrent_trials, config.limits.trial_timeout)
-    engine = stack.enter_context(closing(ENGINES[config.engine](config.spark, config.name, limits)))
-    return engine, time.monotonic() - start
+def show(arguments: argparse.Namespace, say: Say) -> None:
+    """``hptune show``: one child run."""
+    from hptune.runs import found_run, shown_run
+
+    print(shown_run(found_run(_local_directory(arguments.out, "show"), arguments.run_id)))
 
 
-def _work_ahead(built: Sweep, todo: Agenda, engine: str) -> str:
-    size = f"{built.train.shape[0]} rows x {built.train.shape[1]} columns"
-    cells = f"{todo.plan.n_candidates} candidates x {todo.plan.n_folds} folds"
+def _local_directory(path: str, command: str) -> Path:
+    if is_remote(path):
+        raise ConfigurationError(
+            f"{command} reads directories, not {path}", "fetch it first: hptune fetch URI DIR"
+        )
+    return Path(path.removeprefix("file://"))
+
+
+def mlflow(arguments: argparse.Namespace, say: Say) -> None:
+    """``hptune mlflow``: what MLflow lacks of a sweep."""
+    directory = _local_directory(arguments.out, "mlflow")
+    uri = arguments.tracking_uri and checked_tracking_uri(arguments.tracking_uri, "--tracking-uri")
+    from hptune.tracking import send_missing
+
+    send_missing(directory, uri, say)
+
+
+def _work_ahead(built: AnySweep, todo: Agenda, engine: str) -> str:
+    folds = f" x {todo.plan.n_folds} folds" if todo.plan.n_folds > 1 else ""
+    cells = f"{todo.plan.n_candidates} candidates{folds}"
     if not todo.tasks:
-        return f"{size}, {cells}: nothing is left to fit"
+        return f"{built.size}, {cells}: nothing is left to fit"
     done = f", {len(todo.reused)} of {todo.plan.n_cells} fold scores done" if todo.reused else ""
-    return f"{size}, {cells}{done}; starting the {engine} engine"
+    return f"{built.size}, {cells}{done}; starting the {engine} engine"
 
 
 class _Run(NamedTuple):
     """A sweep, what is left to do of it, and where."""
 
-    sweep: Sweep
+    sweep: AnySweep
     agenda: Agenda
     engine: Engine
     directory: Path
@@ -274,13 +308,15 @@ class _Run(NamedTuple):
     max_failed: int | None
 
 
-def _carried_out(run: _Run, *, again: Callable[[str], str], quiet: bool, show: Say) -> SweepResult:
+def _carried_out(
+    run: _Run, observing: Sequence[Observer], *, again: Callable[[str], str], quiet: bool, show: Say
+) -> SweepResult:
     """The result, whose best candidates are shown; of a sweep that is stopped, how to go on with it."""
     from hptune.summary import ranking, stopped_lines
     from hptune.sweep import carry_out
 
     tally = Tally()
-    observers: list[Observer] = [tally]
+    observers: list[Observer] = [tally, *observing]
     if not quiet:
         observers.append(progress_observer(run.sweep.ranking_metric, run.engine.slots))
     if run.max_failed is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,11 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from hptune.children import ChildRun
 from hptune.config import SweepConfig, load_config, parse_config
 from hptune.errors import ConfigurationError, OutputError
 from hptune.fitters import MODEL_FILES, read_model
+from hptune.history import read_children
 from hptune.matrix import file_sha256
 from hptune.observers import transfer_progress
 from hptune.outputs import RESULTS, SWEEP, WINNER, read_winner
@@ -72,8 +74,17 @@ def _checked(directory: Path, out: str) -> Path:
 
 
 def read_config(directory: Path) -> SweepConfig:
-    """The configuration of the sweep in `directory`."""
-    return parse_config(load_config(directory / SWEEP))
+    """The configuration of the sweep of fits in `directory`.
+
+    Raises
+    ------
+    ConfigurationError
+        Its trials are no fits.
+    """
+    config = parse_config(load_config(directory / SWEEP))
+    if not isinstance(config, SweepConfig):
+        raise ConfigurationError(f"{directory} holds a sweep without an estimator", "name a sweep of fits")
+    return config
 
 
 def read_result(directory: Path, *, out: str, cache: Path, say: Say, hadoop: Opener | None) -> SweepResult:
@@ -101,6 +112,7 @@ def read_result(directory: Path, *, out: str, cache: Path, say: Say, hadoop: Ope
         best_params=params,
         best_score=winner.mean_test_score,
         open_model=functools.partial(_model, out, cache, say, hadoop),
+        open_children=functools.partial(_children, out, directory),
         out=out if is_remote(out) else directory,
     )
 
@@ -123,6 +135,12 @@ def _model(out: str, cache: Path, say: Say, hadoop: Opener | None) -> Any:
         if not path.is_file() or file_sha256(path) != winner.model_sha256:
             raise _damaged(path)
         return read_model(path)
+
+
+def _children(out: str, directory: Path) -> Sequence[ChildRun]:
+    if is_remote(out):
+        raise ConfigurationError(f"the runs of {out} are not here", f"fetch it first: hptune fetch {out} DIR")
+    return read_children(directory)
 
 
 def _damaged(path: Path) -> OutputError:

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import platform
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
 from hptune import __version__
 from hptune._sklearn_compat import scorer_content
 from hptune.journal import KEY_DIGITS
-from hptune.matrix import FeatureMatrix
-from hptune.records import EarlyStopping
+from hptune.records import EarlyStopping, Objective
 from hptune.space import Uncanonical, canonical, content_text
 
-__all__ = ["Identity", "library_versions", "shown_params"]
+__all__ = ["CellIdentity", "Identity", "TrialIdentity", "library_versions", "plain_params", "shown_params"]
 
-_KIND = "fit on a fold"
 _NOT_OF_A_CELL = (
     "cv",
     "seed",
@@ -32,6 +32,7 @@ _NOT_OF_A_CELL = (
     "sampling_algorithm",
     "search_space",
 )
+_LITERALS = ("NoneType", "bool", "int", "float", "str")
 _LIBRARIES = {
     "numpy": ("numpy",),
     "scipy": ("scipy",),
@@ -40,61 +41,42 @@ _LIBRARIES = {
 }
 
 
-@dataclass(frozen=True)
-class Identity:
-    """Everything on which the scores of a sweep depend.
+class HasFingerprint(Protocol):
+    """Data that is known by its content."""
 
-    Parameters
+    @property
+    def fingerprint(self) -> str:
+        """Equal for equal content."""
+
+
+class CellIdentity(ABC):
+    """What makes a sweep's cells known again, whatever its trials are.
+
+    Attributes
     ----------
-    train : FeatureMatrix
-        Rows to learn from, with labels, weights and groups.
-    folds : sequence of (train_rows, test_rows)
-        Row numbers of each fold.
-    estimator : estimator
-        Unfitted, without the candidates' parameters.
     candidates : sequence of mapping
         Parameter settings in the table's order. There may come more of them.
-    scorer : callable
-        A scorer, or scikit-learn's multi-metric scorer.
-    metrics : sequence of str
-        Names in the table.
-    early_stopping : EarlyStopping, optional
-        How fits are stopped.
-    seed : int, optional
-        The configuration's, where there is one.
-    early_termination : mapping, optional
-        The policy that stops candidates.
-    sampling : mapping, optional
-        Of a sweep that finds its candidates while it runs, the keys of the configuration that decide which.
+    kind : str
+        What a trial is; cells of different kinds are never the same.
     """
 
-    train: FeatureMatrix
-    folds: Sequence[tuple[Any, Any]]
-    estimator: Any
     candidates: Sequence[Mapping[str, Any]]
-    scorer: Any
-    metrics: Sequence[str]
-    early_stopping: EarlyStopping | None = None
-    seed: int | None = None
-    early_termination: Mapping[str, Any] | None = None
-    sampling: Mapping[str, Any] | None = None
+    kind: ClassVar[str]
 
-    @cached_property
-    def fields(self) -> dict[str, Any]:
+    @property
+    @abstractmethod
+    def fields(self) -> Mapping[str, Any]:
         """All but the grid, as JSON holds it. What has no canonical form is told by its type."""
-        early = self.early_stopping
-        return {
-            "versions": library_versions(),
-            "data": self.train.fingerprint,
-            "seed": self.seed,
-            "cv": self._folds,
-            "estimator": self._estimator.text,
-            "metrics": list(self.metrics),
-            "objective": self._scorer.text,
-            "early_stopping": early and [early.rounds, early.validation_fraction, early.seed],
-            **({} if self.early_termination is None else {"early_termination": self.early_termination}),
-            **(self.sampling or {}),
-        }
+
+    @property
+    @abstractmethod
+    def _folds(self) -> Sequence[str]:
+        """What tells the folds apart."""
+
+    @property
+    @abstractmethod
+    def _shared(self) -> Mapping[str, _Told]:
+        """What all cells have in common and may lack a canonical form."""
 
     @property
     def grid(self) -> list[str]:
@@ -104,8 +86,7 @@ class Identity:
     @property
     def unknown(self) -> str | None:
         """What keeps cells from being known again in a later session; None where nothing does."""
-        shared = {"the estimator": self._estimator, "the scorer": self._scorer}
-        named = [*shared.items(), *(("a candidate", told) for told in self._params)]
+        named = [*self._shared.items(), *(("a candidate", told) for told in self._params)]
         return next((f"{what}: {told.reason}" for what, told in named if told.reason), None)
 
     def key(self, candidate: int, fold: int) -> str | None:
@@ -130,22 +111,10 @@ class Identity:
     @cached_property
     def _common(self) -> Any | None:
         """The hash of all that the candidates have in common."""
-        if self._estimator.reason or self._scorer.reason:
+        if any(told.reason for told in self._shared.values()):
             return None
         shared = {name: value for name, value in self.fields.items() if name not in _NOT_OF_A_CELL}
-        return hashlib.sha256(json.dumps([_KIND, shared], sort_keys=True).encode())
-
-    @cached_property
-    def _folds(self) -> list[str]:
-        return [_fold_hash(train, test) for train, test in self.folds]
-
-    @cached_property
-    def _estimator(self) -> _Told:
-        return _told(self.estimator)
-
-    @cached_property
-    def _scorer(self) -> _Told:
-        return _told(scorer_content(self.scorer))
+        return hashlib.sha256(json.dumps([self.kind, shared], sort_keys=True).encode())
 
     @property
     def _params(self) -> list[_Told]:
@@ -162,6 +131,125 @@ class Identity:
     @cached_property
     def _hashes(self) -> list[Any | None]:
         return []
+
+
+@dataclass(frozen=True)
+class Identity(CellIdentity):
+    """Everything on which the scores of fits on folds depend.
+
+    Parameters
+    ----------
+    train : HasFingerprint
+        Rows to learn from, with labels, weights and groups: a `FeatureMatrix`, say.
+    folds : sequence of (train_rows, test_rows)
+        Row numbers of each fold.
+    estimator : estimator
+        Unfitted, without the candidates' parameters.
+    candidates : sequence of mapping
+        As in `CellIdentity`.
+    scorer : callable
+        A scorer, or scikit-learn's multi-metric scorer.
+    metrics : sequence of str
+        Names in the table.
+    early_stopping : EarlyStopping, optional
+        How fits are stopped.
+    seed : int, optional
+        The configuration's, where there is one.
+    early_termination : mapping, optional
+        The policy that stops candidates.
+    further : mapping, optional
+        What else decides, by the key of the configuration that tells it: of a sweep that finds its candidates while
+        it runs, what decides which.
+    """
+
+    kind = "fit on a fold"
+
+    train: HasFingerprint
+    folds: Sequence[tuple[Any, Any]]
+    estimator: Any
+    candidates: Sequence[Mapping[str, Any]]
+    scorer: Any
+    metrics: Sequence[str]
+    early_stopping: EarlyStopping | None = None
+    seed: int | None = None
+    early_termination: Mapping[str, Any] | None = None
+    further: Mapping[str, Any] | None = None
+
+    @cached_property
+    def fields(self) -> dict[str, Any]:
+        """All but the grid, as JSON holds it. What has no canonical form is told by its type."""
+        early = self.early_stopping
+        return {
+            "versions": library_versions(),
+            "data": self.train.fingerprint,
+            "seed": self.seed,
+            "cv": self._folds,
+            "estimator": self._shared["the estimator"].text,
+            "metrics": list(self.metrics),
+            "objective": self._shared["the scorer"].text,
+            "early_stopping": early and [early.rounds, early.validation_fraction, early.seed],
+            **({} if self.early_termination is None else {"early_termination": self.early_termination}),
+            **(self.further or {}),
+        }
+
+    @cached_property
+    def _folds(self) -> list[str]:
+        return [_fold_hash(train, test) for train, test in self.folds]
+
+    @cached_property
+    def _shared(self) -> dict[str, _Told]:
+        return {"the estimator": _told(self.estimator), "the scorer": _told(scorer_content(self.scorer))}
+
+
+@dataclass(frozen=True)
+class TrialIdentity(CellIdentity):
+    """Everything on which the metrics of trials depend that are no fits on folds.
+
+    Parameters
+    ----------
+    kind : str
+        As in `CellIdentity`.
+    content : mapping
+        What decides what a trial gives, by the key of the configuration that tells it.
+    candidates : sequence of mapping
+        As in `CellIdentity`.
+    objective : Objective
+        What ranks.
+    n_folds : int, default 1
+        Runs of each candidate.
+    seed, early_termination, further
+        As in `Identity`.
+    """
+
+    kind: str  # type: ignore[misc]  # of each instance its own
+    content: Mapping[str, Any]
+    candidates: Sequence[Mapping[str, Any]]
+    objective: Objective
+    n_folds: int = 1
+    seed: int | None = None
+    early_termination: Mapping[str, Any] | None = None
+    further: Mapping[str, Any] | None = None
+
+    @cached_property
+    def fields(self) -> dict[str, Any]:
+        """All but the grid, as JSON holds it. What has no canonical form is told by its type."""
+        return {
+            "versions": library_versions(),
+            "seed": self.seed,
+            "cv": self._folds,
+            **{name: told.text for name, told in self._shared.items()},
+            "objective": [self.objective.metric, self.objective.goal],
+            **({} if self.early_termination is None else {"early_termination": self.early_termination}),
+            **(self.further or {}),
+        }
+
+    @property
+    def _folds(self) -> list[str]:
+        return [f"run {number}" for number in range(self.n_folds)]
+
+    @cached_property
+    def _shared(self) -> dict[str, _Told]:
+        return {name: _told(value) for name, value in self.content.items()}
 
 
 def library_versions() -> dict[str, str]:
@@ -186,6 +274,27 @@ def shown_params(text: str) -> dict[str, str]:
     {'kernel': "'rbf'", 'max_depth': '3', 'sizes': '[1, 2.5]'}
     """
     return {name: _shown(value) for name, value in json.loads(text).items()}
+
+
+def plain_params(text: str) -> dict[str, Any]:
+    """The parameters in one of a grid's texts as values: what is no number, text, list or map is its text.
+
+    Examples
+    --------
+    >>> plain_params(canonical({"max_depth": 3, "kernel": "rbf", "sizes": [1, 2.5], "seed": None}))
+    {'kernel': 'rbf', 'max_depth': 3, 'seed': None, 'sizes': [1, 2.5]}
+    """
+    return {name: _plain(value) for name, value in json.loads(text).items()}
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {name: _plain(value) for name, value in node.items()}
+    if isinstance(node, list) and node and node[0] in ("list", "tuple"):
+        return [_plain(item) for item in node[1:]]
+    if isinstance(node, list) and len(node) == 2 and node[0] in _LITERALS:
+        return float(node[1]) if node[0] == "float" else ast.literal_eval(node[1])
+    return _shown(node)
 
 
 def _shown(node: Any) -> str:

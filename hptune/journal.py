@@ -173,19 +173,27 @@ class Kept:
         return [*listed, *(record["params"] for session in self.sessions for record in session.candidates)]
 
 
-def read_journal(path: Path) -> Kept:
+def read_journal(path: Path, after: Kept | None = None) -> Kept:
     """Verify and read a journal; it may be written to meanwhile.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    after : Kept, optional
+        What was read of it before: only what came since is read, and added to its sessions.
 
     Raises
     ------
     OutputError
         It cannot be read, or a record other than the last one is damaged.
     """
-    sessions: list[Session] = []
-    end, torn = 0, False
+    sessions, end = ([], 0) if after is None else (after.sessions, after.end)
+    torn = False
     try:
         with open(path, "rb", opener=_no_link) as stream:
-            for number, line in _lines(stream, path):
+            stream.seek(end)
+            for number, line in _lines(stream, path, sum(map(_records, sessions))):
                 torn = not _is_sealed(line)
                 if not torn:
                     _take(line, sessions, number, path)
@@ -255,9 +263,13 @@ def _is_sealed(line: bytes) -> bool:
     return line.endswith(_SEAL % zlib.crc32(line[:-_SEAL_BYTES]))
 
 
-def _lines(stream: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
+def _records(session: Session) -> int:
+    return 1 + len(session.candidates) + len(session.outcomes) + len(session.endings)
+
+
+def _lines(stream: IO[bytes], path: Path, before: int) -> Iterator[tuple[int, bytes]]:
     """Every line with its number. Only the last one may be damaged: nothing was written after it."""
-    number, line = 1, stream.readline(_LINE_BYTES)
+    number, line = before + 1, stream.readline(_LINE_BYTES)
     while line:
         # A line without an end was being written when it was read: what follows came later, and is not read.
         following = stream.readline(_LINE_BYTES) if line.endswith(b"\n") or len(line) == _LINE_BYTES else b""

@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import os
+import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
@@ -17,6 +18,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from hptune.children import CHILDREN
 from hptune.errors import ConfigurationError, OutputError
 from hptune.fitters import SavedModel
 from hptune.matrix import FeatureMatrix
@@ -64,6 +66,7 @@ OUTPUT_FILES = (
     WINNER,
     "model.ubj",
     "model.skops",
+    "test_metrics.json",
     "predictions.csv",
     "importances.csv",
     "learning_curve.csv",
@@ -119,6 +122,8 @@ def clear_output(out: Path) -> None:
         for name in reversed(held_files(out)):  # what makes it a sweep goes last
             (out / name).unlink()
         clear_scratch(out, OUTPUT_FILES)
+        if (out / CHILDREN).is_dir() and not (out / CHILDREN).is_symlink():
+            shutil.rmtree(out / CHILDREN)
     except OSError as error:
         raise _cannot_use(out, error) from error
 

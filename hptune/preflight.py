@@ -14,7 +14,7 @@ from sklearn.metrics import get_scorer
 from hptune.engine import Engine, Host
 from hptune.errors import InputDataError
 from hptune.fitters import fit_bytes
-from hptune.sweep import Sweep
+from hptune.sweep import AnySweep, Sweep
 
 __all__ = ["HostMemory", "check_folds", "check_memory", "memory_on", "size"]
 
@@ -58,8 +58,10 @@ def check_folds(sweep: Sweep, metrics: tuple[str, ...]) -> None:
                 raise _refused(sweep, number, f"cannot be scored by {metric} ({problem})")
 
 
-def check_memory(sweep: Sweep, engine: Engine, say: Callable[[str], None]) -> list[HostMemory]:
-    """Ask the engine for its hosts; refuse a sweep that does not fit into their memory.
+def check_memory(sweep: AnySweep, engine: Engine, say: Callable[[str], None]) -> list[HostMemory]:
+    """Ask the engine for its hosts; refuse a sweep of fits that does not fit into their memory.
+
+    What other trials need, only they know.
 
     Raises
     ------
@@ -68,7 +70,8 @@ def check_memory(sweep: Sweep, engine: Engine, say: Callable[[str], None]) -> li
     InputDataError
         With the sizes.
     """
-    needed = [memory_on(host, sweep) for host in engine.hosts()]
+    hosts = engine.hosts()
+    needed = [memory_on(host, sweep) for host in hosts] if isinstance(sweep, Sweep) else []
     for each in needed:
         host = each.host
         fits = f"{host.slots} fits at once" if host.slots > 1 else "a fit"

@@ -14,6 +14,8 @@ __all__ = [
     "EarlyStopping",
     "Existing",
     "FitTask",
+    "Goal",
+    "Objective",
     "Outcome",
     "Reject",
     "Rung",
@@ -25,6 +27,8 @@ Existing: TypeAlias = Literal["refused", "replaced", "resumed", "extended"]
 """What becomes of a sweep that the output directory holds already."""
 
 Status: TypeAlias = Literal["ok", "failed", "crashed", "timeout", "stopped"]
+
+Goal: TypeAlias = Literal["maximize", "minimize"]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and newline
 
@@ -48,6 +52,37 @@ class EarlyStopping:
     rounds: int
     validation_fraction: float = 0.1
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What trials that name their own metrics are ranked by.
+
+    Parameters
+    ----------
+    metric : str
+        As the trials call it.
+    goal : {"maximize", "minimize"}
+        Which values of it are better.
+
+    Examples
+    --------
+    >>> objective = Objective("loss", "minimize")
+    >>> objective.name, objective.score(0.5)
+    ('neg_loss', -0.5)
+    """
+
+    metric: str
+    goal: Goal = "maximize"
+
+    @property
+    def name(self) -> str:
+        """What tables call it, where larger is better: as in scikit-learn, a loss is called ``neg_loss``."""
+        return self.metric if self.goal == "maximize" else f"neg_{self.metric}"
+
+    def score(self, value: float) -> float:
+        """The score that a value of the metric is; larger is better."""
+        return value if self.goal == "maximize" else -value
 
 
 @dataclass(frozen=True)
@@ -188,6 +223,14 @@ class Outcome:
         Where the fit ran.
     attempts : int, default 1
         How often the fit was begun before this came of it.
+    started : float
+        When a trial that is no fit on a fold began, in seconds since the epoch; 0 elsewhere.
+    metrics : mapping of metric to float
+        What such a trial told, under its own names and with its own signs.
+    told : mapping
+        What else it told, as JSON holds it, small.
+    files : str
+        Name of the directory with what it left, below ``children`` in the sweep's.
     """
 
     candidate: int
@@ -212,6 +255,10 @@ class Outcome:
     host: str = ""
     pid: int = 0
     attempts: int = 1
+    started: float = 0.0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    told: Mapping[str, Any] = field(default_factory=dict)
+    files: str = ""
 
     @property
     def final_scores(self) -> Mapping[str, float]:
@@ -233,8 +280,9 @@ class Outcome:
         told = {name: value for name, value, default in named if value != default}
         for scores in _SCORES:
             told[scores] = {name: _strict(value) for name, value in told[scores].items()}
-        if not self.train_scores:
-            del told["train_scores"]
+        for optional in _OPTIONAL:
+            if not told[optional]:
+                del told[optional]
         return json.dumps(told, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
@@ -250,7 +298,8 @@ class Outcome:
 
 
 _FIELDS = fields(Outcome)
-_SCORES = ("test_scores", "train_scores")
+_SCORES = ("test_scores", "train_scores", "metrics")
+_OPTIONAL = ("train_scores", "metrics", "told")
 
 
 def clipped(text: str, limit: int = ERROR_BYTES) -> str:

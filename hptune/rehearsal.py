@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
 from hptune.engine import Engine
-from hptune.fitters import evaluate
 from hptune.observers import duration
 from hptune.preflight import HostMemory, size
 from hptune.records import FitTask, Outcome
 from hptune.resume import Agenda
-from hptune.sweep import Sweep, evaluation
+from hptune.sweep import AnySweep
 
 __all__ = ["makespan", "rehearse"]
 
@@ -22,12 +20,12 @@ _SHOWN_VALUES = 8
 _SHOWN_CHARACTERS = 60
 
 
-def rehearse(sweep: Sweep, agenda: Agenda, engine: Engine, needed: Sequence[HostMemory]) -> Iterator[str]:
+def rehearse(sweep: AnySweep, agenda: Agenda, engine: Engine, needed: Sequence[HostMemory]) -> Iterator[str]:
     """Lines for people: parameters, plan, memory, and time as told by the fit of median cost.
 
     Parameters
     ----------
-    sweep : Sweep
+    sweep : Sweep or TrialSweep
         Checked and ready to run.
     agenda : Agenda
         What is to be fitted.
@@ -45,7 +43,7 @@ def rehearse(sweep: Sweep, agenda: Agenda, engine: Engine, needed: Sequence[Host
             f" {size(each.data)} of it for the data; fits at once: {host.slots}"
         )
     if agenda.tasks:
-        yield _time(sweep, agenda.tasks, engine)
+        yield _time(sweep, agenda, engine)
 
 
 def makespan(seconds: Iterable[float], slots: int) -> float:
@@ -54,7 +52,7 @@ def makespan(seconds: Iterable[float], slots: int) -> float:
     Examples
     --------
     >>> makespan([5.0, 3.0, 3.0, 2.0], slots=2)
-    8.0
+    7.0
     """
     ends = [0.0] * slots
     for each in seconds:
@@ -93,9 +91,11 @@ def _plan(agenda: Agenda) -> str:
     )
 
 
-def _time(sweep: Sweep, tasks: Sequence[FitTask], engine: Engine) -> str:
-    """The longest come first, so the one in the middle has the median cost."""
-    probe = tasks[len(tasks) // 2]
+def _time(sweep: AnySweep, agenda: Agenda, engine: Engine) -> str:
+    """The longest come first, so the one in the middle has the median cost; a sampler is asked for one."""
+    tasks = agenda.tasks
+    asked = [] if agenda.exploration is None else agenda.exploration.feed(1)
+    probe = asked[0] if asked else tasks[len(tasks) // 2]
     outcomes = _fitted(sweep, probe, len(tasks), engine)
     failed = [outcome for outcome in outcomes if outcome.status != "ok"]
     if failed:
@@ -110,7 +110,9 @@ def _time(sweep: Sweep, tasks: Sequence[FitTask], engine: Engine) -> str:
     )
 
 
-def _fitted(sweep: Sweep, task: FitTask, n_tasks: int, engine: Engine) -> list[Outcome]:
-    work = functools.partial(evaluate, evaluation(sweep, engine.threads(n_tasks)))
-    with closing(engine.run([task], work, f"hptune dry run {sweep.name}")) as stream:
+def _fitted(sweep: AnySweep, task: FitTask, n_tasks: int, engine: Engine) -> list[Outcome]:
+    with (
+        sweep.working(engine, n_tasks, None) as work,
+        closing(engine.run([task], work, f"hptune dry run {sweep.name}")) as stream,
+    ):
         return [outcome for arrived in stream for outcome in arrived]

@@ -14,9 +14,9 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from hptune.config import SweepConfig
+from hptune.config import AnyConfig, SweepConfig, TrialSweepConfig
 from hptune.errors import ConfigurationError, InputDataError, StorageError
 from hptune.features import raw_file_names
 from hptune.locks import held
@@ -42,18 +42,17 @@ _INPUTS = ("path", "test")
 _LAST_WORDS = Patience(first=1, silence=2, total=3)
 
 Say = Callable[[str], None]
+Config = TypeVar("Config", bound=AnyConfig)
 
 
-def hadoop_uris(config: SweepConfig) -> list[str]:
+def hadoop_uris(config: AnyConfig) -> list[str]:
     """The addresses of a sweep that need Spark before they can be read."""
     named = [*(value for _, value in _remote_inputs(config)), config.out or ""]
     return [uri for uri in named if needs_hadoop(uri)]
 
 
 @contextmanager
-def local_inputs(
-    config: SweepConfig, *, cache: Path, say: Say, hadoop: Opener | None = None
-) -> Iterator[SweepConfig]:
+def local_inputs(config: Config, *, cache: Path, say: Say, hadoop: Opener | None = None) -> Iterator[Config]:
     """The same configuration over local copies of its inputs, which stay in the cache.
 
     Raises
@@ -66,13 +65,15 @@ def local_inputs(
     """
     places: dict[str, str] = {}
     with ExitStack() as stack:
-        copies = _local_paths(config)
+        inputs = _inputs(config)
+        copies = {name: uri.removeprefix("file://") for name, uri in inputs.items() if not is_remote(uri)}
+        kind = config.data.format if isinstance(config, SweepConfig) else "any"
         for name, uri in _remote_inputs(config):
-            context = local_copies(uri, cache=cache, say=say, hadoop=hadoop, format=config.data.format)
+            context = local_copies(uri, cache=cache, say=say, hadoop=hadoop, format=kind)
             copies[name] = str(stack.enter_context(context))
             places[copies[name]] = uri
         try:
-            yield dataclasses.replace(config, data=dataclasses.replace(config.data, **copies))
+            yield _with_inputs(config, copies)
         except InputDataError as error:
             what = error.what
             for local, uri in places.items():
@@ -227,19 +228,23 @@ def _mirrored(mirror: Mirror, staging: Path, say: Say) -> Iterator[None]:
     shutil.rmtree(staging, ignore_errors=True)
 
 
-def _local_paths(config: SweepConfig) -> dict[str, Any]:
-    """``file://`` addresses as paths."""
-    named = {name: getattr(config.data, name, None) for name in _INPUTS}
-    return {
-        name: value.removeprefix("file://")
-        for name, value in named.items()
-        if value is not None and value.startswith("file://")
-    }
+def _inputs(config: AnyConfig) -> dict[str, str]:
+    """Where the files are that a sweep reads, by the names of their keys."""
+    if isinstance(config, TrialSweepConfig):
+        return dict(config.trial.inputs)
+    named = {name: getattr(config.data, name) for name in _INPUTS}
+    return {name: value for name, value in named.items() if value is not None}
 
 
-def _remote_inputs(config: SweepConfig) -> list[tuple[str, str]]:
-    named = [(name, getattr(config.data, name, None)) for name in _INPUTS]
-    return [(name, value) for name, value in named if value is not None and is_remote(value)]
+def _with_inputs(config: Config, inputs: dict[str, Any]) -> Config:
+    """The configuration with its files elsewhere."""
+    if isinstance(config, TrialSweepConfig):
+        return dataclasses.replace(config, trial=dataclasses.replace(config.trial, inputs=inputs))
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, **inputs))
+
+
+def _remote_inputs(config: AnyConfig) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in _inputs(config).items() if is_remote(value)]
 
 
 def _wanted(store: Store, format: str) -> list[RemoteFile]:
@@ -257,7 +262,7 @@ def _wanted(store: Store, format: str) -> list[RemoteFile]:
 
 def _names(store: Store, names: Sequence[str], format: str) -> set[str]:
     """Of a table that is named itself that one, else the raw files."""
-    if len(names) == 1 and store.uri.endswith(f"/{names[0]}"):
+    if format == "any" or (len(names) == 1 and store.uri.endswith(f"/{names[0]}")):
         return set(names)
     table = f"name a table itself, such as {store.uri}/{names[0]}"
     if format not in ("auto", "talkingdata"):

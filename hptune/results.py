@@ -92,7 +92,8 @@ def cv_table(
 
 
 def _scored(outcome: Outcome, failed: Mapping[str, float]) -> dict[str, Any]:
-    scores = {**failed, **outcome.test_scores}
+    told = {} if outcome.status == "stopped" else {**outcome.metrics, **outcome.test_scores}
+    scores = {name: told.get(name, value) for name, value in failed.items()}
     if outcome.status == "stopped":
         scores = dict.fromkeys(failed, np.nan)
     return {"test_scores": scores, "fit_time": outcome.fit_time, "score_time": outcome.score_time}

@@ -10,7 +10,7 @@ from typing import Any
 
 from hptune.adaptive import Asked, Exploration, expected_plan
 from hptune.errors import ConfigurationError
-from hptune.identity import Identity, shown_params
+from hptune.identity import CellIdentity, shown_params
 from hptune.journal import Kept, Session, decode_outcome, key_of, read_journal
 from hptune.plan import Plan
 from hptune.records import FitTask, Outcome
@@ -21,6 +21,7 @@ __all__ = [
     "exploring_agenda",
     "fresh_agenda",
     "missing_tasks",
+    "refuse_another_sweep",
     "resumed_agenda",
     "resumed_exploration",
 ]
@@ -56,7 +57,7 @@ class Agenda:
     """
 
     plan: Plan
-    identity: Identity
+    identity: CellIdentity
     tasks: tuple[FitTask, ...]
     reused: tuple[Outcome, ...] = ()
     kept: Kept | None = None
@@ -66,13 +67,13 @@ class Agenda:
     exploration: Exploration | None = None
 
 
-def fresh_agenda(plan: Plan, identity: Identity) -> Agenda:
+def fresh_agenda(plan: Plan, identity: CellIdentity) -> Agenda:
     """Every fit of the plan, for a journal that is to be begun."""
     return Agenda(plan, identity, plan.tasks, notices=tuple(_of_unknown(identity)))
 
 
 def resumed_agenda(
-    plan: Plan, identity: Identity, journal: Path, config: Mapping[str, Any], shown: str, *, extend: bool
+    plan: Plan, identity: CellIdentity, journal: Path, config: Mapping[str, Any], shown: str, *, extend: bool
 ) -> Agenda:
     """The fits whose outcomes are not in the journal; every fit, where there is no journal yet.
 
@@ -103,7 +104,7 @@ def resumed_agenda(
         agenda = replace(fresh_agenda(plan, identity), kept=kept)
         return _noted(agenda, f"{shown} holds nothing to resume: starting from the beginning")
     known = _known_grid(kept.sessions)
-    _refuse_another_sweep(identity, config, kept.sessions, shown)
+    refuse_another_sweep(identity, config, kept.sessions, shown)
     wider = identity.grid != known
     if wider:
         _refuse_another_grid(identity.grid, known, config, kept.sessions, shown, extend=extend)
@@ -128,9 +129,9 @@ def resumed_agenda(
     return agenda
 
 
-def exploring_agenda(exploration: Exploration, identity: Identity, limit: int) -> Agenda:
+def exploring_agenda(exploration: Exploration, identity: CellIdentity, limit: int) -> Agenda:
     """Every fit of candidates that are still to be found, at most `limit` of them."""
-    plan = expected_plan(limit, len(identity.folds))
+    plan = expected_plan(limit, exploration.plan.n_folds)
     return Agenda(plan, identity, plan.tasks, notices=tuple(_of_unknown(identity)), exploration=exploration)
 
 
@@ -151,7 +152,7 @@ def resumed_exploration(
         return _noted(
             replace(agenda, kept=kept), f"{shown} holds nothing to resume: starting from the beginning"
         )
-    _refuse_another_sweep(agenda.identity, config, kept.sessions, shown)
+    refuse_another_sweep(agenda.identity, config, kept.sessions, shown)
     found = (record for session in kept.sessions for record in session.candidates)
     asked = [Asked(number, record["params"], tuple(record["told"])) for number, record in enumerate(found)]
     cells: dict[tuple[int, int], Outcome] = {}
@@ -202,7 +203,7 @@ def _kept_curves(kept: Kept) -> dict[str, list[list[Any]]]:
     return {record["key"]: record["values"] for session in kept.sessions for record in session.curves}
 
 
-def _of_unknown(identity: Identity) -> Iterator[str]:
+def _of_unknown(identity: CellIdentity) -> Iterator[str]:
     if identity.unknown is not None:
         yield f"what --resume cannot know again would be fitted again ({identity.unknown})"
 
@@ -220,7 +221,7 @@ def _known_grid(sessions: Sequence[Session]) -> list[str]:
     return next(list(session.first["grid"]) for session in reversed(sessions) if "grid" in session.first)
 
 
-def _reused(identity: Identity, plan: Plan, sessions: Sequence[Session]) -> Iterator[Outcome]:
+def _reused(identity: CellIdentity, plan: Plan, sessions: Sequence[Session]) -> Iterator[Outcome]:
     lines: dict[str, bytes] = {}
     for session in sessions:
         for line in session.outcomes:
@@ -239,9 +240,16 @@ _MEND = "give the same, or choose another --out"
 _MEND_VERSION = "install the version that it was started with, or choose another --out"
 
 
-def _refuse_another_sweep(
-    identity: Identity, config: Mapping[str, Any], sessions: Sequence[Session], shown: str
+def refuse_another_sweep(
+    identity: CellIdentity, config: Mapping[str, Any], sessions: Sequence[Session], shown: str
 ) -> None:
+    """Compare what decides the scores with what the journal's header has.
+
+    Raises
+    ------
+    ConfigurationError
+        It differs, and the message names in what.
+    """
     was = sessions[0].first["identity"]
     for name in {**identity.fields, **was}:
         value = identity.fields.get(name)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -16,13 +16,14 @@ from rich.table import Table
 from rich.text import Text
 
 from hptune.errors import HptuneError, InputDataError
+from hptune.history import cells_of, folds_of
 from hptune.identity import shown_params
-from hptune.journal import Session, decode_outcome, key_of, read_journal
+from hptune.journal import Session, read_journal
 from hptune.locks import Holder, holder_of
 from hptune.observers import duration
 from hptune.outputs import JOURNAL
 from hptune.records import Outcome
-from hptune.results import collect_cells, cv_table, error_line, ranked_table
+from hptune.results import cv_table, error_line, ranked_table
 from hptune.summary import best_candidates
 
 __all__ = ["SweepStatus", "find_sweeps", "read_status", "show_status"]
@@ -119,12 +120,11 @@ def read_status(path: Path) -> SweepStatus:
     state, detail = _state(kept.sessions[-1], holder)
     header = kept.sessions[0].first
     about = kept.sessions[-1].first
-    grid, folds = kept.grid, len(header["identity"]["cv"])
-    cells = collect_cells(_outcomes(kept.sessions), len(grid), folds, partial=True)
+    cells = cells_of(kept)
     outcomes = [outcome for row in cells for outcome in row if outcome is not None]
     table = None
     if outcomes:
-        results = cv_table([shown_params(text) for text in grid], cells, about["metrics"])
+        results = cv_table([shown_params(text) for text in kept.grid], cells, about["metrics"])
         table = ranked_table(results, cells, about["ranking_metric"])
     return SweepStatus(
         path=path,
@@ -135,7 +135,7 @@ def read_status(path: Path) -> SweepStatus:
         written=journal.stat().st_mtime,
         sessions=len(kept.sessions),
         done=len(outcomes),
-        total=max(len(grid), about.get("expected", 0)) * folds,
+        total=max(len(kept.grid), about.get("expected", 0)) * folds_of(kept),
         seconds=sum(outcome.work_time for outcome in outcomes),
         causes=_causes(outcomes),
         table=table,
@@ -198,29 +198,6 @@ def _state(last: Session, holder: Holder | None) -> tuple[str, str]:
         return "interrupted", ""
     ending = last.endings[-1]
     return ("finished", "") if ending["record"] == "finished" else ("stopped early", str(ending["reason"]))
-
-
-def _outcomes(sessions: Sequence[Session]) -> list[Outcome]:
-    """Outcomes under the numbers of the last session's candidates.
-
-    A cell without a key was fitted anew by each session: the last one counts.
-    """
-    found: list[Outcome] = []
-    renumbered: list[Callable[[int], int]] = []
-    for session in reversed(sessions):
-        is_last = session is sessions[-1]
-        lines = (line for line in session.outcomes if is_last or key_of(line) is not None)
-        found.extend(_renumbered(decode_outcome(line), renumbered) for line in lines)
-        if "renumbered" in session.first:
-            renumbered.insert(0, session.first["renumbered"].__getitem__)
-    return found
-
-
-def _renumbered(outcome: Outcome, steps: Sequence[Callable[[int], int]]) -> Outcome:
-    candidate = outcome.candidate
-    for step in steps:
-        candidate = step(candidate)
-    return outcome if candidate == outcome.candidate else replace(outcome, candidate=candidate)
 
 
 def _causes(outcomes: Sequence[Outcome]) -> Counter[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import io
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from hptune.children import ChildRun, best_first
 from hptune.engine import Engine
 from hptune.plan import Plan
 from hptune.results import Cells
@@ -73,12 +74,16 @@ class SweepResult:
         The winner's place in `cv_results_`, its parameters and mean score (larger is better).
     open_model : callable
         Gives `best_model`.
+    open_children : callable
+        Gives `children`.
     savings : Savings, optional
-        What sharing saved; None for a sweep that was read from its files.
+        What sharing saved; None for a sweep that was read from its files, and for trials that are no fits.
     out : Path or str, optional
         Where the files are: a directory, or the address of a remote one.
     load_model : str, optional
         The Python line that loads the model from `out`.
+    notes : tuple of str
+        What else was found out about the winner, a line each.
     """
 
     table: pd.DataFrame
@@ -89,14 +94,32 @@ class SweepResult:
     best_params: Mapping[str, Any]
     best_score: float
     open_model: Callable[[], Any]
+    open_children: Callable[[], Sequence[ChildRun]] = tuple
     savings: Savings | None = None
     out: Path | str | None = None
     load_model: str | None = None
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def best_model(self) -> Any:
         """The winner, refitted on all training rows; None without refit. A sweep's files are read only now."""
         return self.open_model()
+
+    def children(self) -> list[ChildRun]:
+        """The child runs, in the candidates' order."""
+        return list(self._children)
+
+    def children_sorted_by_primary_metric(self) -> list[ChildRun]:
+        """The child runs, best first."""
+        return best_first(self._children)
+
+    def best_run(self) -> ChildRun:
+        """The winner's run."""
+        return self._children[self.best_index]
+
+    @cached_property
+    def _children(self) -> Sequence[ChildRun]:
+        return self.open_children()
 
     def _repr_html_(self) -> str:
         """The best candidates for a notebook."""
@@ -150,9 +173,11 @@ def closing_lines(result: SweepResult, engine: Engine, *, out: str | None = None
     `out` is where the user asked for the results, if that is not `result.out` itself.
     """
     shown = out or str(result.out)
-    lines = [f"best: {dict(result.best_params)}"]
+    lines = [f"best: {dict(result.best_params)}", *result.notes]
     if result.savings is not None:
         lines += _work(result.savings, engine)
+    else:
+        lines.append(f"engine {engine.name}: {_many(engine.slots, 'slot')}")
     if result.out is not None:
         lines.append(f"results in {shown}: results.csv has the whole table")
     if result.load_model is not None and "://" in shown:
@@ -201,7 +226,8 @@ def _shown(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     """What people look at first, as text: the best rows' scores, and their parameters that differ between rows."""
     best = table.head(_SHOWN_ROWS)
     columns = [("rank", best[f"rank_test_{metric}"].map(str))]
-    columns += [(part, best[f"{part}_test_{metric}"].map("{:.5f}".format)) for part in ("mean", "std")]
+    parts = ("mean", "std") if f"split1_test_{metric}" in table else ("mean",)
+    columns += [(part, best[f"{part}_test_{metric}"].map("{:.5f}".format)) for part in parts]
     varying = [name for name in table if name.startswith("param_") and _differs(table[name])]
     columns += [(name.removeprefix("param_"), best[name].map(str)) for name in varying]
     columns.append(("status", best.apply(_note, axis=1)))

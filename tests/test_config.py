@@ -96,15 +96,6 @@ def test_a_misspelt_key_below_is_told_the_right_one(raw: dict[str, Any], said: s
         parse_config(RAW | raw)
 
 
-LATER = ["tracking", "trial"]
-
-
-@pytest.mark.parametrize("key", LATER)
-def test_a_key_of_a_later_release_is_refused_by_name(key: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"'{key}' is not supported yet"):
-        parse_config(RAW | {key: {"a": 1}})
-
-
 @pytest.mark.parametrize("key", RAW)
 def test_a_required_key_that_is_missing_is_named(key: str) -> None:
     with pytest.raises(ConfigurationError, match=f"'{key}' is missing"):
@@ -163,3 +154,30 @@ def test_a_key_that_stands_twice_is_refused_with_its_place(tmp_path: Path) -> No
     file.write_text("data: a\nsearch_space: {max_depth: [3], max_depth: [4]}\n")
     with pytest.raises(ConfigurationError, match=r"sweep\.yaml:2:\d+: .*'max_depth' stands here twice"):
         load_config(file)
+
+
+def test_tracking_is_an_address_and_a_name() -> None:
+    keys = {"mlflow": "http://localhost:5000", "experiment": "homes"}
+    config = parse_config(RAW | {"tracking": keys})
+    assert config.to_mapping()["tracking"] == keys
+    assert parse_config(RAW).tracking is None
+
+
+@pytest.mark.parametrize(
+    "tracking",
+    [
+        "http://localhost:5000",
+        {"mlflow": 5000},
+        {"mlflow": "http://localhost:5000", "experiment": 1},
+        {"mlflow": "http://localhost:5000", "experimnt": "x"},
+        {"mlflow": "http://me:s3cret@localhost:5000"},
+        {"mlflow": "https://s3cret@localhost"},
+        {"mlflow": "https://localhost/?token=s3cret"},
+        {"mlflow": "postgresql://me:s3cret@localhost/runs"},
+        {"mlflow": "http://[s3cret"},
+    ],
+)
+def test_tracking_that_cannot_be_meant_or_tells_a_secret_is_refused(tracking: Any) -> None:
+    with pytest.raises(ConfigurationError, match="tracking") as refused:
+        parse_config(RAW | {"tracking": tracking})
+    assert "s3cret" not in str(refused.value)

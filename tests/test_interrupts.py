@@ -148,8 +148,8 @@ except Stopped:
 def test_a_process_whose_main_thread_is_in_native_code_ends_all_the_same() -> None:
     done = ended(
         """
-subprocess.Popen(["sh", "-c", f"sleep 0.5; kill -TERM {os.getpid()}"])
 with stoppable():
+    subprocess.Popen(["sh", "-c", f"sleep 0.5; kill -TERM {os.getpid()}"])
     native()
 """
     )

@@ -128,6 +128,23 @@ def test_sessions_follow_one_another(tmp_path: Path) -> None:
     assert (second.first["record"], len(second.outcomes), len(second.endings)) == ("resumed", 2, 1)
 
 
+def test_a_journal_that_grows_is_read_on(tmp_path: Path) -> None:
+    path, outcomes = tmp_path / "journal.jsonl", [outcome(number) for number in range(3)]
+    with Journal(path, HEADER) as journal:
+        kept = read_journal(path)
+        journal.append([(None, outcomes[0])])
+        kept = read_journal(path, kept)
+        assert [decode_outcome(line) for line in kept.sessions[0].outcomes] == outcomes[:1]
+        journal.append((None, each) for each in outcomes[1:])
+        journal.record({"record": "finished"})
+    kept = read_journal(path, kept)
+    assert kept == read_journal(path) and read_journal(path, kept) == kept
+    with path.open("ab") as stream:
+        stream.write(b"{}\n{}\n")
+    with pytest.raises(OutputError, match="journal.jsonl:6: the record is damaged"):
+        read_journal(path, kept)
+
+
 def test_a_last_record_cut_at_any_byte_is_dropped_and_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     whole = written(path)

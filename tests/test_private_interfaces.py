@@ -13,6 +13,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import check_scoring, f1_score, make_scorer
 from sklearn.model_selection import GridSearchCV
 from sklearn.model_selection import _validation as validation
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils.metaestimators import _safe_split
 
 from hptune._sklearn_compat import scorer_content
@@ -27,9 +28,15 @@ PASSED = {
     ],
     validation._check_method_params: ["X", "params", "indices"],
     validation._score: ["estimator", "X_test", "y_test", "scorer", "score_params", "error_score"],
+    validation._warn_or_raise_about_fit_failures: ["results", "error_score"],
     _safe_split: ["estimator", "X", "y", "indices", "train_indices"],
     GridSearchCV._format_results: ["self", "candidate_params", "n_splits", "out", "more_results"],
     GridSearchCV._get_routed_params_for_fit: ["self", "params"],
+    BaseSearchCV.__init__: [
+        *("self", "estimator", "scoring", "n_jobs", "refit", "cv", "verbose", "pre_dispatch", "error_score"),
+        "return_train_score",
+    ],
+    BaseSearchCV._run_search: ["self", "evaluate_candidates"],
     xgb.XGBModel._create_dmatrix: ["self", "ref", "kwargs"],
 }
 

@@ -12,7 +12,8 @@ from rich.console import Console
 from xgboost import XGBClassifier
 
 from hptune.engine import ProcessesEngine, SerialEngine
-from hptune.observers import Observer, ProgressBar, ProgressLines, _Tracker
+from hptune.observers import Observer, ProgressBar, ProgressLines
+from hptune.observers._progress import _Tracker
 from hptune.plan import Plan
 from hptune.records import FitTask, Outcome, Rung
 from hptune.summary import closing_lines, ranking

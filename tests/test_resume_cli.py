@@ -79,7 +79,7 @@ def sweep(*arguments: str) -> int:
 
 
 def program(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "hptune.cli", *arguments]
+    return [sys.executable, "-m", "hptune", *arguments]
 
 
 @pytest.fixture
@@ -123,11 +123,11 @@ def test_the_closing_line_of_a_stopped_sweep_is_the_command_that_goes_on(
     assert held.returncode == 143
     stopped, again = shown.splitlines()
     assert stopped == "stopped with 3 of 8 fold scores: out keeps them, and a table that is marked as partial"
-    assert again == "go on with: hptune sweep --config sweep.yaml --out out --resume"
+    assert again == "go on with: python -m hptune sweep --config sweep.yaml --out out --resume"
     assert "Traceback" not in errors
     assert sorted(pd.read_csv("out/results.csv")["status"]) == ["not run", "partial", "partial", "partial"]
     (home / "hold").unlink()
-    words = shlex.split(again.removeprefix("go on with: hptune "))
+    words = shlex.split(again.removeprefix("go on with: python -m hptune "))
     done = subprocess.run(program(*words), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "3 of 8 fold scores done" in done.stderr
@@ -223,11 +223,11 @@ def test_a_sweep_is_resumed_and_extended_from_python(home: Path) -> None:
 def test_a_sweep_that_is_stopped_in_its_refit_goes_on_there(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def stopped(*arguments: Any) -> Any:
+    def stopped(*arguments: Any, **named: Any) -> Any:
         raise Stopped("the deadline of 20 s has passed")
 
     with monkeypatch.context() as patched:
-        patched.setattr("hptune.sweep.fit_alone", stopped)
+        patched.setattr("hptune.sweep._sweep.fit_alone", stopped)
         assert sweep() == 9
     assert "stopped with 8 of 8 fold scores: out keeps them, and the whole table" in capsys.readouterr().out
     assert sorted(pd.read_csv("out/results.csv")["status"]) == ["ok"] * 4

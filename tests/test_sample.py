@@ -277,7 +277,7 @@ def test_the_smallest_sample_has_enough_rows_of_each_group_for_five_folds(tmp_pa
     assert read(tmp_path)["gender_age_train"].group.value_counts().min() >= 5
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 5))])
 def test_log_loss_falls_from_classes_to_phones_to_all_blocks(tmp_path: Path, seed: int) -> None:
     write_sample(tmp_path, seed=seed)
     train = load_talkingdata(tmp_path, encoding="indicator").train

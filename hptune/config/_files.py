@@ -51,7 +51,39 @@ def load_config(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{path}: {error}", "mend the YAML") from error
     if not isinstance(content, dict):
         raise ConfigurationError(f"{path} holds no keys", "see the README for a sweep file's keys")
-    return {"name": path.stem, **content}
+    return {"name": path.stem, **_beside(content, path.parent)}
+
+
+def _beside(content: dict[str, Any], directory: Path) -> dict[str, Any]:
+    """The content with the files of its trials found from the sweep file's own directory, where they are not found
+    from this one. Azure ML's paths are relative to the file."""
+    trial, inputs = content.get("trial"), content.get("inputs")
+    changed = dict(content)
+    if isinstance(trial, dict):
+        own = {"code": _found_beside(trial.get("code"), directory)} if "code" in trial else {}
+        files = {"inputs": _inputs_beside(trial["inputs"], directory)} if "inputs" in trial else {}
+        changed["trial"] = {**trial, **own, **files}
+        if isinstance(inputs, dict):
+            changed["inputs"] = {
+                name: _inputs_beside(item, directory) if isinstance(item, dict) else item
+                for name, item in inputs.items()
+            }
+    return changed
+
+
+def _inputs_beside(value: Any, directory: Path) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: _inputs_beside(item, directory) if key != "type" else item for key, item in value.items()
+        }
+    return _found_beside(value, directory)
+
+
+def _found_beside(value: Any, directory: Path) -> Any:
+    """The path from here; the same, where it leads to nothing from there either."""
+    if not isinstance(value, str) or Path(value).exists() or not (directory / value).exists():
+        return value
+    return str(directory / value)
 
 
 def with_values(raw: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

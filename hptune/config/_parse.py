@@ -7,7 +7,7 @@ from typing import Any
 
 from hptune.config._files import overridden
 from hptune.config._limits import limits_section
-from hptune.config._records import SweepConfig
+from hptune.config._records import AnyConfig, SweepConfig, TrialSweepConfig
 from hptune.config._sections import (
     check_keys,
     data_section,
@@ -21,38 +21,41 @@ from hptune.config._sections import (
     spark_settings,
     with_seed,
 )
+from hptune.config._tracking import tracking_section
+from hptune.config._trials import IGNORED, ignored_keys, objective_section, trial_section
 from hptune.engine import BY_NAME as ENGINES
 from hptune.errors import ConfigurationError, did_you_mean
+from hptune.records import Objective
 
 __all__ = ["parse_config"]
 
-_NOT_YET = ("tracking", "trial")
 _PLAIN: Mapping[str, tuple[type, ...]] = {
     "name": (str,),
     "constraints": (list, tuple),
     "metrics": (list, tuple),
-    "cv": (int, dict),
-    "refit": (bool, str),
     "seed": (int,),
     "deterministic": (bool,),
     "engine": (str,),
     "spark": (dict,),
     "out": (str,),
 }
+_OF_FITS: Mapping[str, tuple[type, ...]] = {"cv": (int, dict), "refit": (bool, str)}
+_FITS_ONLY = ("data", "estimator", "early_stopping", *_OF_FITS)
+_TRIALS_ONLY = ("inputs", "experiment_name", *IGNORED)
 _TOP_LEVEL = (
-    "data",
-    "early_stopping",
+    "trial",
     "early_termination",
-    "estimator",
     "limits",
     "search_space",
     "sampling_algorithm",
     "objective",
+    "tracking",
     *_PLAIN,
 )
+_DEFAULT_OBJECTIVE = Objective("loss", "minimize")  # of functions, as Hyperopt has it
 
 
-def parse_config(raw: Mapping[str, Any], overrides: Iterable[str] = ()) -> SweepConfig:
+def parse_config(raw: Mapping[str, Any], overrides: Iterable[str] = ()) -> AnyConfig:
     """A checked configuration.
 
     Parameters
@@ -65,7 +68,7 @@ def parse_config(raw: Mapping[str, Any], overrides: Iterable[str] = ()) -> Sweep
     Raises
     ------
     ConfigurationError
-        A key is unknown, missing, of the wrong type or not supported yet.
+        A key is unknown, missing or of the wrong type.
 
     Examples
     --------
@@ -74,42 +77,85 @@ def parse_config(raw: Mapping[str, Any], overrides: Iterable[str] = ()) -> Sweep
     3
     """
     merged = overridden(dict(raw), overrides)
-    check_keys("", merged, (*_TOP_LEVEL, *_NOT_YET))
-    for key in _NOT_YET:
-        if merged.get(key):
-            raise ConfigurationError(f"key {key!r} is not supported yet", "take it out")
+    return _of_fits(merged) if merged.get("trial") is None else _of_trials(merged)
+
+
+def _of_fits(merged: Mapping[str, Any]) -> SweepConfig:
+    check_keys("", merged, (*_TOP_LEVEL, *_FITS_ONLY))
+    common = _common(merged)
+    given = {name: merged[name] for name in _OF_FITS if merged.get(name) is not None}
+    _check_types(given, _OF_FITS)
+    given["cv"] = with_seed(given.get("cv", 5), common.get("seed", 0))
+    estimator, params = estimator_section(required(merged, "estimator"))
+    config = SweepConfig(
+        data=data_section(required(merged, "data")),
+        estimator=estimator,
+        estimator_params=params,
+        primary_metric=primary_metric(merged.get("objective") or {}),
+        early_stopping=early_stopping_section(merged.get("early_stopping"), common.get("seed", 0)),
+        **given,
+        **common,
+    )
+    if config.limits.trial_timeout is not None and config.engine == "serial":
+        raise _no_timeout("fits", "processes or spark")
+    return config
+
+
+def _of_trials(merged: Mapping[str, Any]) -> TrialSweepConfig:
+    for key in _FITS_ONLY:
+        if merged.get(key) is not None:
+            raise ConfigurationError(f"key {key!r} does not go with a trial", "take one of them out")
+    check_keys("", merged, (*_TOP_LEVEL, *_TRIALS_ONLY))
+    if merged.get("type", "sweep") != "sweep":
+        raise ConfigurationError(f"type is {merged['type']!r}", "give a sweep job's file")
+    common = _common(merged)
+    if merged.get("experiment_name") is not None:
+        common["name"] = str(merged["experiment_name"])
+    trial = trial_section(merged["trial"], merged.get("inputs"))
+    default = _DEFAULT_OBJECTIVE if trial.function is not None else None
+    ignored = ignored_keys(merged)
+    config = TrialSweepConfig(
+        trial=trial,
+        objective=objective_section(merged.get("objective"), default=default),
+        notice=f"these keys mean nothing here: {', '.join(ignored)}" if ignored else "",
+        **common,
+    )
+    in_this_process = config.engine == "serial" and trial.place == "executors"
+    if config.limits.trial_timeout is not None and in_this_process and trial.function is not None:
+        raise _no_timeout("functions", "processes or spark")
+    return config
+
+
+def _common(merged: Mapping[str, Any]) -> dict[str, Any]:
+    """What all sweeps have, checked."""
     given = {name: merged[name] for name in _PLAIN if merged.get(name) is not None}
-    _check_types(given)
+    _check_types(given, _PLAIN)
     for name in given.keys() & {"constraints", "metrics"}:
         given[name] = tuple(given[name])
-    given["cv"] = with_seed(given.get("cv", 5), given.get("seed", 0))
     if "spark" in given:
         given["spark"] = spark_settings(given["spark"])
     space = search_space_section(required(merged, "search_space"))
     limits = limits_section(merged.get("limits") or {})
     sampling = sampling_section(merged.get("sampling_algorithm"), space, limits, given.get("seed", 0))
-    if limits.trial_timeout is not None and given.get("engine") == "serial":
-        raise ConfigurationError(
-            "limits.trial_timeout needs fits in processes of their own", "use the engine processes or spark"
-        )
-    estimator, params = estimator_section(required(merged, "estimator"))
-    return SweepConfig(
-        data=data_section(required(merged, "data")),
-        search_space=space,
-        sampling=sampling,
-        limits=limits,
-        estimator=estimator,
-        estimator_params=params,
-        primary_metric=primary_metric(merged.get("objective") or {}),
-        early_stopping=early_stopping_section(merged.get("early_stopping"), given.get("seed", 0)),
-        early_termination=early_termination_section(merged.get("early_termination")),
+    return {
         **given,
+        "search_space": space,
+        "limits": limits,
+        "sampling": sampling,
+        "tracking": tracking_section(merged.get("tracking")),
+        "early_termination": early_termination_section(merged.get("early_termination")),
+    }
+
+
+def _no_timeout(what: str, engines: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"limits.trial_timeout needs {what} in processes of their own", f"use the engine {engines}"
     )
 
 
-def _check_types(given: Mapping[str, Any]) -> None:
+def _check_types(given: Mapping[str, Any], types: Mapping[str, tuple[type, ...]]) -> None:
     for name, value in given.items():
-        allowed = _PLAIN[name]
+        allowed = types[name]
         if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
             wanted = " or ".join(kind.__name__ for kind in allowed)
             raise ConfigurationError(

@@ -6,7 +6,17 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hptune.engine._base import Engine, Feed, FitLimits, Host, Work, original_exception, under_spark_submit
+from hptune.engine._base import (
+    Engine,
+    Feed,
+    FitLimits,
+    Host,
+    Work,
+    failed,
+    original_exception,
+    under_spark_submit,
+)
+from hptune.engine._driver import DriverEngine
 from hptune.engine._parallel import parallel
 from hptune.engine._processes import ProcessesEngine
 from hptune.engine._serial import SerialEngine
@@ -15,6 +25,7 @@ from hptune.storage import Opener, Store
 
 __all__ = [
     "BY_NAME",
+    "DriverEngine",
     "Engine",
     "Feed",
     "FitLimits",
@@ -24,6 +35,7 @@ __all__ = [
     "Work",
     "active_session",
     "engine_of",
+    "failed",
     "hadoop_opener",
     "original_exception",
     "parallel",

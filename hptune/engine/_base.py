@@ -80,12 +80,15 @@ class Engine(Protocol):
         As in a configuration file.
     slots : int
         Tasks that run at once.
+    is_local : bool
+        Whether tasks run on this machine, where they see the files that this process sees.
     in_process : bool
         Whether fits run in the calling process itself.
     """
 
     name: str
     slots: int
+    is_local: bool
     in_process: bool
 
     def threads(self, n_tasks: int) -> int:

@@ -134,11 +134,12 @@ class Child:
 
     def _last_words(self) -> str:
         code = self._process.returncode
-        if code == -signal.SIGKILL and _oom_kills() > self._oom_kills:
-            return "the system ran out of memory and killed it (SIGKILL)"
-        if code < 0:
-            return f"{signal.strsignal(-code)} ({signal.Signals(-code).name})"
-        return f"exit code {code}"
+        if code >= 0:
+            return f"exit code {code}"
+        words = f"{signal.strsignal(-code)} ({signal.Signals(-code).name})"
+        if code == -signal.SIGKILL and _oom_kills() > self._oom_kills:  # counted for the whole machine
+            return f"{words}, while the system ran out of memory"
+        return words
 
 
 _IDLE: list[Child] = []  # of this process, for its next pool

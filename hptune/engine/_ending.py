@@ -1,7 +1,9 @@
-"""Whether a Spark session still lives, and what is said where it does not."""
+"""What no job can run after: the end of a Spark session, a full disk."""
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,7 +11,9 @@ from pyspark import SparkContext
 
 from hptune.errors import ClusterError
 
-__all__ = ["has_ended", "session_ended", "unless_ended"]
+__all__ = ["fatal", "has_ended", "session_ended", "unless_ended"]
+
+_FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT))  # Java tells it in the same words
 
 
 def has_ended(sc: SparkContext) -> bool:
@@ -24,6 +28,19 @@ def has_ended(sc: SparkContext) -> bool:
 def session_ended() -> ClusterError:
     """The error for a session that does not live any more."""
     return ClusterError("the Spark session ended", "Spark's own log tells why; run again in a new session")
+
+
+def fatal(sc: SparkContext, error: BaseException) -> ClusterError | None:
+    """What to raise where a job that failed with `error` need not be tried again; None where it may be."""
+    if has_ended(sc):
+        return session_ended()
+    full = next((words for words in _FULL if words in str(error)), None)
+    if full is None:
+        return None
+    return ClusterError(
+        f"there is no room for Spark's files ({full})",
+        "free the disks under spark.local.dir and the temporary directory, or set others",
+    )
 
 
 @contextmanager

@@ -15,12 +15,20 @@ from pyspark import SparkConf, SparkContext
 
 from hptune.engine._base import Host
 from hptune.engine._bounded import bounded
-from hptune.engine._ending import has_ended, session_ended, unless_ended
+from hptune.engine._ending import fatal, unless_ended
 from hptune.engine._shipping import ship_package
 from hptune.engine._versions import other_versions
 from hptune.errors import ClusterError
 
-__all__ = ["DEFAULT_WAIT", "await_executors", "await_more_executors", "hosts_of", "is_local", "waiting_time"]
+__all__ = [
+    "DEFAULT_WAIT",
+    "attempts_of",
+    "await_executors",
+    "await_more_executors",
+    "hosts_of",
+    "is_local",
+    "waiting_time",
+]
 
 DEFAULT_WAIT = 30.0  # seconds
 _WAIT = "spark.scheduler.maxRegisteredResourcesWaitingTime"
@@ -48,6 +56,14 @@ class _Answer(NamedTuple):
 def is_local(sc: SparkContext) -> bool:
     """Whether everything runs on this machine and in the JVM of the driver."""
     return str(sc.master).split("[")[0] == "local"
+
+
+def attempts_of(sc: SparkContext) -> int:
+    """Attempts that a task has: local mode takes them from its master's second number, else 1."""
+    if not is_local(sc):
+        return int(sc.getConf().get("spark.task.maxFailures", "4") or 4)
+    master = str(sc.master)
+    return int(master.rstrip("]").split(",")[1]) if "," in master else 1
 
 
 def waiting_time(conf: SparkConf) -> float:
@@ -163,8 +179,8 @@ def _collected(
         sc.cancelJobGroup(group)
         raise
     except Exception as error:  # py4j's, with all that Spark has to say about it
-        if has_ended(sc):
-            raise session_ended() from error
+        if (told := fatal(sc, error)) is not None:
+            raise told from error
         raise ClusterError(f"the executors cannot run Python ({_cause(str(error))})", _MEND_PYTHON) from error
 
 

@@ -41,6 +41,7 @@ class ProcessesEngine:
 
     name = "processes"
     in_process = False
+    is_local = True
 
     def __init__(
         self, n_jobs: int = -1, *, max_tasks: int | None = None, trial_timeout: float | None = None

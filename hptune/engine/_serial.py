@@ -18,6 +18,7 @@ class SerialEngine:
     name = "serial"
     in_process = True
     slots = 1
+    is_local = True
 
     def threads(self, n_tasks: int) -> int:
         """All cores."""

@@ -100,11 +100,22 @@ def _started(options: Mapping[str, str], name: str) -> SparkSession:
             f"Spark does not start: {error}", "check that spark.master can be reached, and its secret"
         ) from error
     except (PySparkException, Py4JError, RuntimeError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ClusterError(
-            f"Spark does not start ({reason})",
+            f"Spark does not start ({_reason(error)})",
             "check that Java 17 is installed and spark.master can be reached",
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """The line that says most: of an exception in the JVM its own message, which py4j puts second.
+
+    Examples
+    --------
+    >>> _reason(RuntimeError("An error occurred while calling X.\\n: java.lang.Error: no room\\n\\tat x.y"))
+    'java.lang.Error: no room'
+    """
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return next((line.removeprefix(": ") for line in lines if line.startswith(": ")), lines[0])
 
 
 def _start_context(conf: SparkConf) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import tempfile
 import uuid
@@ -16,18 +17,17 @@ from typing import Any
 from pyspark import RDD, InheritableThread
 from pyspark.sql import SparkSession
 
-from hptune.engine._base import CRASHED, Feed, Host, Work, failed, original_exception
+from hptune.engine._base import CRASHED, Feed, Host, Work, failed
 from hptune.engine._bounded import bounded
 from hptune.engine._cores import cores_of, with_cores
-from hptune.engine._ending import has_ended, session_ended, unless_ended
-from hptune.engine._executors import hosts_of, is_local
+from hptune.engine._ending import fatal, unless_ended
+from hptune.engine._executors import attempts_of, hosts_of, is_local
 from hptune.engine._live import place_of
 from hptune.engine._payload import Payload, lay_down
 from hptune.engine._shipping import serve, ship_package, withdraw
-from hptune.engine._stream import OutcomeStream
+from hptune.engine._stream import OutcomeStream, read_outcome
 from hptune.engine._tasks import Bundle, Fitting, fits_of
 from hptune.engine._versions import with_same_versions
-from hptune.errors import ClusterError
 from hptune.live import Place
 from hptune.plan import pack
 from hptune.records import FitTask, Outcome
@@ -39,6 +39,7 @@ _log = logging.getLogger(__name__)
 _JOB_PROPERTIES = ("spark.jobGroup.id", "spark.job.description", "spark.job.interruptOnCancel")
 _ABORTED = "Spark aborted a job; the fits that it did not end run again"
 _CANCEL_AGAIN_SECONDS = 0.5
+_ALONE_ATTEMPTS = 16  # of a suspect whose Spark worker is lost each time, not by its own fault
 _CLOSING_SECONDS = 3.0  # for what a run's end asks of the JVM, and again for the session's
 BROADCAST_BYTES = 256 << 20  # up to here a private copy in each worker is cheaper than a file on each host
 
@@ -72,7 +73,6 @@ class SparkEngine:
         self._spark = spark
         self._owned = owned
         self._sc = spark.sparkContext
-        conf = self._sc.getConf()
         self.cores = cores_of(self._sc)
         self.slots: int = max(1, self.cores.total // self.cores.task)
         self.max_tasks = max_tasks
@@ -81,7 +81,7 @@ class SparkEngine:
         if max_tasks is not None:
             self.slots = self.max_jobs = max(1, min(self.slots, max_tasks))
         self.is_local = is_local(self._sc)
-        self.max_failures = _max_failures(str(self._sc.master), str(conf.get("spark.task.maxFailures", "4")))
+        self.max_failures = attempts_of(self._sc)
 
     def live_place(self) -> Place | None:
         """The driver, as the executors know it, on the port ``spark.hptune.live.port``; this host in local mode."""
@@ -135,8 +135,8 @@ class SparkEngine:
                 run.share(with_same_versions(work))
                 yield run
             except Exception as error:
-                if has_ended(self._sc):
-                    raise session_ended() from error
+                if (told := fatal(self._sc, error)) is not None:
+                    raise told from error
                 raise
             finally:
                 run.close()
@@ -279,7 +279,7 @@ class _Run:
             if isinstance(item, _Done):
                 done.append(item)
             else:
-                outcomes.extend(map(_read, item))
+                outcomes.extend(map(read_outcome, item))
             try:
                 item = self.stream.queue.get_nowait()
             except queue.Empty:
@@ -293,7 +293,7 @@ class _Run:
     def _note(self, done: _Done) -> None:
         self.suspects.update(done.suspects)
         if done.error is not None:
-            if has_ended(self.sc):
+            if fatal(self.sc, done.error):
                 raise done.error
             _log.warning(_ABORTED, exc_info=done.error)
             self.aborted |= not done.suspects
@@ -307,14 +307,35 @@ class _Run:
         """
         lost = [(task,) for task in missing.values() if task.id not in self.suspects]
         for bundles in self._jobs(lost):
-            found = self._collected(bundles)
-            for outcome in found:
-                missing.pop(outcome.fit_id, None)
-            if found:
+            lines: list[str] = []
+            try:
+                lines = self._collected(bundles)
+            except Exception as error:
+                self._note(_Done((), error))
+            if found := [read_outcome(line) for line in lines]:
+                for outcome in found:
+                    missing.pop(outcome.fit_id, None)
                 yield found
-        tried = max(1, self.engine.max_failures - 1)
         for task in missing.values():
-            yield self._collected([(task,)], tried) or failed(task, CRASHED, status="crashed")
+            yield self._alone(task) or failed(task, CRASHED, status="crashed")
+
+    def _alone(self, task: FitTask) -> list[Outcome]:
+        """What becomes of a suspect, none where the job is aborted.
+
+        The fit cannot have ended Spark's worker: where that is lost, it is tried again. It may well have ended a
+        whole executor, by the memory that it takes: this costs too much to be tried without end.
+        """
+        tried = max(1, self.engine.max_failures - 1)
+        for _ in range(math.ceil(_ALONE_ATTEMPTS / self.engine.max_failures)):
+            try:
+                lines = self._collected([(task,)], tried)
+            except Exception as error:
+                self._note(_Done((), error))
+                if "ExecutorLostFailure" in str(error):
+                    break
+            else:
+                return [read_outcome(line) for line in lines]
+        return []
 
     def _submit(self, bundles: Sequence[Bundle]) -> None:
         thread = InheritableThread(target=self._stream_job, args=(bundles,), daemon=True)
@@ -343,7 +364,8 @@ class _Run:
     def _fitting(self, tried: int | None = None) -> Fitting:
         return Fitting(self.payload, self.engine.max_failures, self.engine.trial_timeout, tried)
 
-    def _collected(self, bundles: Sequence[Bundle], tried: int | None = None) -> list[Outcome]:
+    def _collected(self, bundles: Sequence[Bundle], tried: int | None = None) -> list[str]:
+        """Outcomes as JSON, the job's own result: none of them is known where it is aborted."""
         if not bundles:
             return []
         fits = fits_of(self._fitting(tried))
@@ -355,17 +377,11 @@ class _Run:
         before = {name: self.sc.getLocalProperty(name) for name in _JOB_PROPERTIES}
         try:
             self._describe()
-            lines = self._rdd(bundles).mapPartitions(fit).collect()
-        except Exception:  # the job was aborted: none of its outcomes is known
-            if has_ended(self.sc):
-                raise
-            _log.warning(_ABORTED, exc_info=True)
-            return []
+            return self._rdd(bundles).mapPartitions(fit).collect()
         finally:
             with unless_ended(self.sc):
                 for name, value in before.items():  # this is the caller's thread
                     self.sc.setLocalProperty(name, value)  # type: ignore[arg-type]  # None takes it away
-        return [_read(line) for line in lines]
 
     def _rdd(self, bundles: Sequence[Bundle]) -> RDD[Bundle]:
         """A Spark task for each bundle, with as many cores as its fits have threads."""
@@ -377,24 +393,7 @@ class _Run:
         self.sc.setJobGroup(self.group, self.description, interruptOnCancel=True)
 
 
-def _read(line: str | bytes) -> Outcome:
-    """The outcome, unless the executor is not fit for any."""
-    outcome = Outcome.from_json(line)
-    if outcome.raised is not None and ClusterError.__qualname__ in str(outcome.error):
-        error = original_exception(outcome)
-        if isinstance(error, ClusterError):
-            raise error
-    return outcome
-
-
 def _seconds_per_cost(outcomes: Sequence[Outcome], cost: dict[int, float]) -> float:
     seconds = sum(outcome.work_time for outcome in outcomes)
     fits = {outcome.fit_id for outcome in outcomes}
     return seconds / max(sum(cost[fit] for fit in fits), 1e-9)
-
-
-def _max_failures(master: str, configured: str) -> int:
-    """Attempts that a task has: local mode takes them from its master's second number, else 1."""
-    if not master.startswith("local") or master.startswith("local-cluster"):
-        return int(configured)
-    return int(master.rstrip("]").split(",")[1]) if "," in master else 1

@@ -16,7 +16,11 @@ from typing import Any, TypeAlias
 from pyspark import SparkContext, TaskContext
 from pyspark.accumulators import Accumulator, AccumulatorParam
 
-__all__ = ["Channel", "OutcomeStream", "Update"]
+from hptune.engine._base import original_exception
+from hptune.errors import ClusterError
+from hptune.records import Outcome
+
+__all__ = ["Channel", "OutcomeStream", "Update", "read_outcome"]
 
 Update: TypeAlias = tuple[str, list[bytes]]  # the stream's key and outcomes
 
@@ -68,3 +72,13 @@ class OutcomeStream:
     def close(self) -> None:
         """Ignore updates that come later."""
         _QUEUES.pop(self.key, None)
+
+
+def read_outcome(line: str | bytes) -> Outcome:
+    """The outcome, unless the executor is not fit for any."""
+    outcome = Outcome.from_json(line)
+    if outcome.raised is not None and ClusterError.__qualname__ in str(outcome.error):
+        error = original_exception(outcome)
+        if isinstance(error, ClusterError):
+            raise error
+    return outcome

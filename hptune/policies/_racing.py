@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import stdtr
 
 from hptune.errors import ConfigurationError
 from hptune.policies._base import History, Policy, Report, Shape
@@ -50,6 +49,8 @@ class RacingPolicy(Policy):
         return {run for run in reached if run != leader and self._loses(scores[run], scores[leader])}
 
     def _loses(self, scores: list[float], leader: list[float]) -> bool:
+        from scipy.special import stdtr  # a part of a second that checking a sweep file does without
+
         if -math.inf in scores:
             return True
         ahead = np.subtract(leader, scores)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any
 
 import joblib
@@ -21,15 +21,19 @@ from hptune.engine import (
     pickle_by_reference,
 )
 from hptune.search._calls import run_calls
+from hptune.search._records import Records, directory_of, nowhere
 
-__all__ = ["SearchOnEngine", "with_spark"]
+__all__ = ["SearchOnEngine", "engine_for", "with_spark"]
 
 
 class SearchOnEngine:
-    """`spark`, and how the calls of a fit are run; the other base class is one of scikit-learn's searches."""
+    """`spark` and `out`, and how the calls of a fit are run; the other base class is one of scikit-learn's searches."""
 
     spark: Any
+    out: Any
     n_jobs: int | None
+    scoring: Any
+    refit: Any
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Any:
         """Run the search. Parameters, results, warnings and errors are those of scikit-learn's `fit`.
@@ -47,15 +51,26 @@ class SearchOnEngine:
         _check(self.spark)
         fit = super().fit  # type: ignore[misc]
         if has_callbacks(self):
-            _check_callbacks(self.spark)
+            _check_callbacks(self.spark, self.out)
             return fit(X, y, **params)
 
-        def run(calls: Any) -> list[dict[str, Any]]:
-            with closing(_engine(self.spark, self.n_jobs)) as engine:
-                return run_calls(engine, calls)
+        with self._records() as records:
 
-        with collected_calls(run):
-            return fit(X, y, **params)
+            def run(calls: Any) -> list[dict[str, Any]]:
+                with closing(engine_for(self.spark, self.n_jobs)) as engine:
+                    return self._handed_over(run_calls(engine, calls, records))
+
+            with collected_calls(run):
+                return fit(X, y, **params)
+
+    def _handed_over(self, results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """What scikit-learn gets to see of some fits."""
+        return results
+
+    def _records(self) -> AbstractContextManager[Records]:
+        if self.out is None:
+            return nullcontext(nowhere)
+        return directory_of(self.out, self.scoring, self.refit, type(self).__name__).opened()
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters, as in scikit-learn. `clone` copies their values and joblib hashes them, a session too."""
@@ -82,18 +97,22 @@ class SearchOnEngine:
 
 
 def with_spark(search: Any) -> Any:
-    """``__init__`` of one of scikit-learn's searches with `spark` behind its own parameters, in its signature too.
+    """``__init__`` of one of scikit-learn's searches with `spark` and `out` behind its own parameters, in its
+    signature too.
 
     scikit-learn reads the signature to copy, print and check an estimator. It is the installed version's.
     """
 
-    def __init__(self: Any, *args: Any, spark: Any = None, **params: Any) -> None:
+    def __init__(self: Any, *args: Any, spark: Any = None, out: Any = None, **params: Any) -> None:
         search.__init__(self, *args, **params)
         self.spark = spark
+        self.out = out
 
     own = inspect.signature(search.__init__)
-    last = inspect.Parameter("spark", inspect.Parameter.KEYWORD_ONLY, default=None)
-    __init__.__signature__ = own.replace(parameters=[*own.parameters.values(), last])  # type: ignore[attr-defined]
+    last = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None) for name in ("spark", "out")
+    ]
+    __init__.__signature__ = own.replace(parameters=[*own.parameters.values(), *last])  # type: ignore[attr-defined]
     return __init__
 
 
@@ -116,15 +135,20 @@ def _is_session(value: Any) -> bool:
     return any(base.startswith("pyspark.sql.") and base.endswith(".SparkSession") for base in bases)
 
 
-def _check_callbacks(spark: Any) -> None:
+def _check_callbacks(spark: Any, out: Any) -> None:
     """scikit-learn's callbacks live in this process and watch every single fit: its own loop honours them."""
+    if out is not None:
+        raise NotImplementedError(
+            "a search with callbacks set by set_callbacks keeps no journal: use out=None"
+        )
     if not isinstance(spark, str) and (spark or active_session()) is not None:
         raise NotImplementedError(
             "callbacks set by set_callbacks cannot watch fits on a Spark cluster: use spark='serial' or 'processes'"
         )
 
 
-def _engine(spark: Any, n_jobs: int | None) -> Engine:
+def engine_for(spark: Any, n_jobs: int | None) -> Engine:
+    """The engine that a search's `spark` and `n_jobs` mean."""
     if isinstance(spark, str):
         return _ENGINES[spark](n_jobs)
     session = active_session() if spark is None else spark

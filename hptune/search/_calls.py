@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -17,12 +16,22 @@ from hptune.engine import Engine, Work, original_exception
 from hptune.fitters import Evaluation, evaluate, nothing_kept
 from hptune.plan import make_plan
 from hptune.records import FitTask, Outcome
+from hptune.search._records import Left, Records, nowhere
 
 __all__ = ["run_calls"]
 
 
-def run_calls(engine: Engine, calls: Sequence[Call]) -> list[dict[str, Any]]:
+def run_calls(engine: Engine, calls: Sequence[Call], records: Records = nowhere) -> list[dict[str, Any]]:
     """The results of all fits of a search, in scikit-learn's order.
+
+    Parameters
+    ----------
+    engine : Engine
+        Where fits run.
+    calls : sequence of Call
+        What scikit-learn handed to joblib.
+    records : callable, default nowhere
+        Tells what is left to do, and keeps what was done.
 
     Raises
     ------
@@ -34,20 +43,35 @@ def run_calls(engine: Engine, calls: Sequence[Call]) -> list[dict[str, Any]]:
     candidates = [call[2]["parameters"] for call in calls[::n_folds]]
     data = _evaluation(calls, n_folds)
     plan = make_plan(data.estimator, candidates, n_folds, data.fit_params)
-    data = replace(data, threads=engine.threads(len(plan.tasks)))
-    raised: list[BaseException] = []
-    work = functools.partial(_noting, raised, _work(engine, data, calls[0]))
-    cells: dict[tuple[int, int], Outcome] = {}
-    description = f"hptune search: {len(candidates)} candidates x {n_folds} folds in {len(plan.tasks)} fits"
-    with nothing_kept(), closing(engine.run(plan.tasks, work, description)) as stream:
-        for outcome in itertools.chain.from_iterable(stream):
-            _raise_again(outcome, raised, data.error_score)
-            cells.setdefault((outcome.candidate, outcome.fold), outcome)
+    left = records(plan, data, candidates)
+    cells = {(outcome.candidate, outcome.fold): outcome for outcome in left.reused}
+    if left.tasks:
+        _run(engine, left, replace(data, threads=engine.threads(len(left.tasks))), calls[0], cells)
     some = next((outcome for outcome in cells.values() if outcome.test_scores), None)
     return [
         _result(_scored(cells[number // n_folds, number % n_folds], some, data))
         for number in range(len(calls))
     ]
+
+
+def _run(
+    engine: Engine, left: Left, data: Evaluation, call: Call, cells: dict[tuple[int, int], Outcome]
+) -> None:
+    """Fill `cells` with what is left, each outcome once it is kept."""
+    raised: list[BaseException] = []
+    work = functools.partial(_noting, raised, _work(engine, data, call))
+    description = (
+        f"hptune search: {len(left.tasks)} fits on {len(data.folds)} folds of {type(data.estimator).__name__}"
+    )
+    with nothing_kept(), closing(engine.run(left.tasks, work, description)) as stream:
+        for arrived in stream:
+            errors = [_error(outcome, raised, data.error_score) for outcome in arrived]
+            fine = [outcome for outcome, error in zip(arrived, errors, strict=True) if error is None]
+            left.keep(fine)
+            for error in filter(None, errors):
+                raise error
+            for outcome in fine:
+                cells.setdefault((outcome.candidate, outcome.fold), outcome)
 
 
 def _evaluation(calls: Sequence[Call], n_folds: int) -> Evaluation:
@@ -84,14 +108,17 @@ def _noting(raised: list[BaseException], work: Work, task: FitTask) -> list[Outc
         raise
 
 
-def _raise_again(outcome: Outcome, raised: Sequence[BaseException], error_score: Any) -> None:
+def _error(outcome: Outcome, raised: Sequence[BaseException], error_score: Any) -> BaseException | None:
+    """What is to be raised again of a fit; such an outcome is none."""
     if raised:
-        raise raised[0]
+        return raised[0]
     error = original_exception(outcome)
     if error is not None:
-        raise error from RemoteTraceback(outcome.error)
+        error.__cause__ = RemoteTraceback(outcome.error)
+        return error
     if outcome.status != "ok" and error_score == "raise":
-        raise RuntimeError(outcome.error)
+        return RuntimeError(outcome.error)
+    return None
 
 
 def _scored(outcome: Outcome, some: Outcome | None, data: Evaluation) -> Outcome:

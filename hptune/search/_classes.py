@@ -1,4 +1,4 @@
-"""The two searches, with the signatures of scikit-learn's and `spark` beside them."""
+"""The two searches, with the signatures of scikit-learn's, `spark` and `out` beside them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ class GridSearchCV(SearchOnEngine, sklearn.model_selection.GridSearchCV):  # typ
     spark : SparkSession, "serial", "processes" or None, default None
         Where fits run. None: the active session, else `n_jobs` processes, else this process. A session is held
         by reference: clones and copies share it, pickles drop it.
+    out : path-like, optional
+        A local directory that keeps a journal of the fits. `fit` of the same search there, after an interruption or
+        with a wider grid, makes only the fits that are missing; ``hptune status`` shows how far it is.
 
     Examples
     --------
@@ -42,8 +45,8 @@ class RandomizedSearchCV(SearchOnEngine, sklearn.model_selection.RandomizedSearc
     estimator, param_distributions, n_iter, scoring, n_jobs, refit, cv, verbose, pre_dispatch, random_state, \
 error_score, return_train_score
         As in scikit-learn; `n_jobs` and `pre_dispatch` on Spark as in `GridSearchCV`.
-    spark : SparkSession, "serial", "processes" or None, default None
-        As in `GridSearchCV`.
+    spark, out
+        As in `GridSearchCV`. Going on needs an int as `random_state`.
 
     Examples
     --------

@@ -5,28 +5,19 @@ from __future__ import annotations
 import functools
 import itertools
 import logging
-import time
-import uuid
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from hptune._sklearn_compat import routed_params
+import pandas as pd
+
 from hptune.adaptive import Exploration
-from hptune.engine import Engine, Feed, Work
-from hptune.errors import AllTrialsFailedError
-from hptune.fitters import (
-    Evaluation,
-    Reports,
-    evaluate,
-    fit_alone,
-    model_bytes,
-    nothing_kept,
-    warn_of_capped_threads,
-)
+from hptune.children import children_of
+from hptune.engine import Engine, Feed
+from hptune.fitters import Reports
 from hptune.interrupts import undisturbed
 from hptune.journal import Journal
 from hptune.observers import Observer
@@ -35,8 +26,6 @@ from hptune.outputs import (
     clear_winner,
     logged,
     plain_json,
-    write_model,
-    write_predictions,
     write_results,
     write_sweep,
     write_winner,
@@ -44,20 +33,28 @@ from hptune.outputs import (
 from hptune.plan import Plan
 from hptune.policies import Policy
 from hptune.records import FitTask, Outcome
-from hptune.results import best_index, best_rounds, collect_cells, commonest_cause, cv_table, ranked_table
+from hptune.results import (
+    Cells,
+    best_index,
+    best_rounds,
+    collect_cells,
+    cv_table,
+    ranked_table,
+)
 from hptune.resume import Agenda, ended_curves
 from hptune.sessions import open_session
 from hptune.summary import SweepResult, savings
-from hptune.sweep._sweep import Sweep, agenda, fit_params_of, prepared_estimator
+from hptune.sweep._base import AnySweep, agenda
 from hptune.termination import Race, watched
+from hptune.trials import Finish
 
-__all__ = ["carry_out", "evaluation", "run"]
+__all__ = ["carry_out", "partial_result", "run"]
 
 _log = logging.getLogger(__name__)
 
 
 def run(
-    sweep: Sweep,
+    sweep: AnySweep,
     engine: Engine,
     *,
     out: Path | None = None,
@@ -69,7 +66,7 @@ def run(
 
     Parameters
     ----------
-    sweep : Sweep
+    sweep : Sweep or TrialSweep
         What to run.
     engine : Engine
         Where to run it; it stays open.
@@ -100,6 +97,8 @@ def run(
     >>> from sklearn.linear_model import Ridge
     >>> from sklearn.metrics import check_scoring
     >>> from hptune.engine import SerialEngine
+    >>> from hptune.matrix import FeatureMatrix
+    >>> from hptune.sweep import Sweep
     >>> X, rows = np.arange(8.0).reshape(8, 1), np.arange(8)
     >>> train = FeatureMatrix(X, ("x",), y=2 * X[:, 0])
     >>> folds = [(rows[:4], rows[4:]), (rows[4:], rows[:4])]
@@ -112,7 +111,7 @@ def run(
 
 
 def carry_out(
-    sweep: Sweep,
+    sweep: AnySweep,
     agenda: Agenda,
     engine: Engine,
     *,
@@ -123,60 +122,108 @@ def carry_out(
     outcomes = list(agenda.reused)
     with logged(out), _journal(sweep, agenda, out) as journal:
         try:
-            _fit(sweep, agenda, engine, journal, observers, outcomes)
+            _fit(sweep, agenda, engine, journal, observers, outcomes, out)
         except BaseException:
             if out is not None:
                 _write_partial(sweep, agenda, out, outcomes)
             raise
-        sweep, plan = _with_found(sweep, agenda)
-        cells = collect_cells(outcomes, plan.n_candidates, plan.n_folds)
-        results = cv_table(sweep.candidates, cells, sweep.metrics)
-        table = ranked_table(results, cells, sweep.ranking_metric)
+        found = _found(sweep, agenda, outcomes)
         if out is not None:
-            write_results(out, table, results, sweep.ranking_metric, sweep.shown_metric)
-        best = best_index(results, sweep.ranking_metric)
-        if best is None:
-            raise AllTrialsFailedError("no candidate got a finite score", commonest_cause(table))
-        winner = Winner(
-            params=sweep.candidates[best],
-            metric=sweep.shown_metric,
-            mean_test_score=float(results[f"mean_test_{sweep.ranking_metric}"][best]),
-            refit_params=best_rounds(results, best),
-        )
+            write_results(out, found.table, found.results, sweep.ranking_metric, sweep.shown_metric)
+        winner = found.winner()
         if out is not None:
             clear_winner(out, winner if sweep.refit else None)
             write_winner(out, winner)
-        model = _refit(sweep, winner) if sweep.refit else None
-        load = None if out is None or model is None else _write_model(sweep, out, winner, model)
-    return SweepResult(
-        table=table,
-        cv_results_=results,
-        metric=sweep.ranking_metric,
-        shown_metric=sweep.shown_metric,
-        best_index=best,
-        best_params=winner.params,
-        best_score=winner.mean_test_score,
-        open_model=functools.partial(_itself, model),
-        savings=savings(plan, cells, reused=len(agenda.reused)),
-        out=out,
-        load_model=load,
-    )
+        finish = found.sweep.finish(winner, out)
+    return found.result(winner, out, finish, reused=len(agenda.reused))
 
 
-def _with_found(sweep: Sweep, agenda: Agenda) -> tuple[Sweep, Plan]:
+def partial_result(
+    sweep: AnySweep, agenda: Agenda, outcomes: Iterable[Outcome], out: Path | None = None
+) -> SweepResult:
+    """What was found by the outcomes that there are, where a sweep was stopped.
+
+    Raises
+    ------
+    AllTrialsFailedError
+        There is no finite score among them.
+    """
+    found = _found(sweep, agenda, [*agenda.reused, *outcomes], partial=True)
+    return found.result(found.winner(), out, Finish(), reused=len(agenda.reused))
+
+
+class _Found(NamedTuple):
+    """A sweep's outcomes in their tables."""
+
+    sweep: AnySweep
+    plan: Plan
+    cells: Cells
+    results: Mapping[str, Any]
+    table: pd.DataFrame
+
+    def winner(self) -> Winner:
+        """The best candidate."""
+        metric = self.sweep.ranking_metric
+        best = best_index(self.results, metric)
+        if best is None:
+            raise self.sweep.without_scores(self.table)
+        return Winner(
+            params=self.sweep.candidates[best],
+            metric=self.sweep.shown_metric,
+            mean_test_score=float(self.results[f"mean_test_{metric}"][best]),
+            refit_params=best_rounds(self.results, best),
+        )
+
+    def result(self, winner: Winner, out: Path | None, finish: Finish, *, reused: int) -> SweepResult:
+        """For whoever ran the sweep."""
+        sweep = self.sweep
+        return SweepResult(
+            table=self.table,
+            cv_results_=self.results,
+            metric=sweep.ranking_metric,
+            shown_metric=sweep.shown_metric,
+            best_index=best_index(self.results, sweep.ranking_metric) or 0,
+            best_params=winner.params,
+            best_score=winner.mean_test_score,
+            open_model=functools.partial(_itself, finish.model),
+            open_children=functools.partial(
+                children_of,
+                sweep.name,
+                sweep.candidates,
+                self.cells,
+                sweep.ranking_metric,
+                sweep.shown_metric,
+                out,
+            ),
+            savings=savings(self.plan, self.cells, reused=reused) if sweep.shares_fits else None,
+            out=out,
+            load_model=finish.load_model,
+            notes=finish.notes,
+        )
+
+
+def _found(sweep: AnySweep, agenda: Agenda, outcomes: Iterable[Outcome], *, partial: bool = False) -> _Found:
+    sweep, plan = _with_found(sweep, agenda)
+    cells = collect_cells(outcomes, plan.n_candidates, plan.n_folds, partial=partial)
+    results = cv_table(sweep.candidates, cells, sweep.metrics)
+    return _Found(sweep, plan, cells, results, ranked_table(results, cells, sweep.ranking_metric))
+
+
+def _with_found(sweep: AnySweep, agenda: Agenda) -> tuple[AnySweep, Plan]:
     """The sweep with the candidates that were found while it ran, and the plan of what was fitted."""
     if agenda.exploration is None:
         return sweep, agenda.plan
-    return replace(sweep, candidates=agenda.exploration.candidates), agenda.exploration.plan
+    return sweep.with_candidates(agenda.exploration.candidates), agenda.exploration.plan
 
 
 def _fit(
-    sweep: Sweep,
+    sweep: AnySweep,
     agenda: Agenda,
     engine: Engine,
     journal: Journal | None,
     observers: Sequence[Observer],
     outcomes: list[Outcome],
+    out: Path | None,
 ) -> None:
     """Add every missing outcome to `outcomes`, as soon as it is on disk; then the observers see it."""
     key = agenda.identity.key
@@ -184,7 +231,7 @@ def _fit(
         observer.on_start(agenda.plan)
         observer.on_resume(agenda.reused)
     try:
-        with nothing_kept(), closing(_stream(sweep, agenda, engine, journal)) as stream:
+        with closing(_stream(sweep, agenda, engine, journal, out)) as stream:
             for arrived in stream:
                 with undisturbed():
                     if journal is not None:
@@ -200,20 +247,20 @@ def _fit(
 
 
 def _stream(
-    sweep: Sweep, agenda: Agenda, engine: Engine, journal: Journal | None
+    sweep: AnySweep, agenda: Agenda, engine: Engine, journal: Journal | None, out: Path | None
 ) -> Generator[list[Outcome], None, None]:
     if not agenda.tasks:
         return
     policy = sweep.early_termination
     if policy is None:
-        yield from _outcomes(sweep, agenda, engine, journal)
+        yield from _outcomes(sweep, agenda, engine, journal, out)
     elif policy.shape == "waves":
-        yield from _race(sweep, policy, agenda, engine, journal)
+        yield from _race(sweep, policy, agenda, engine, journal, out)
     else:
         with watched(policy, engine.live_place(), in_process=engine.in_process) as watch:
             for candidate, curve, stopped in ended_curves(agenda):
                 watch.recall(candidate, curve, stopped=stopped)
-            for arrived in _outcomes(sweep, agenda, engine, journal, watch.reports):
+            for arrived in _outcomes(sweep, agenda, engine, journal, out, watch.reports):
                 for candidate, curve in watch.see(arrived):
                     key = agenda.identity.key(candidate, 0)
                     if journal is not None and key is not None:
@@ -222,23 +269,33 @@ def _stream(
 
 
 def _outcomes(
-    sweep: Sweep, agenda: Agenda, engine: Engine, journal: Journal | None, reports: Reports | None = None
+    sweep: AnySweep,
+    agenda: Agenda,
+    engine: Engine,
+    journal: Journal | None,
+    out: Path | None,
+    reports: Reports | None = None,
 ) -> Generator[list[Outcome], None, None]:
-    """What comes of all fits that are missing; where they may stop, they report what they are decided by."""
-    work, description = _work(sweep, agenda, engine, reports), _description(sweep, agenda)
-    if agenda.exploration is None:
-        stream = engine.run(agenda.tasks, work, description)
-    else:
-        agenda.exploration.begin(engine.slots)
-        stream = engine.run_fed(
-            functools.partial(_noted_tasks, agenda.exploration, journal), work, description
-        )
-    with closing(stream) as outcomes:
-        yield from outcomes
+    """What comes of all tasks that are missing; where they may stop, they report what they are decided by."""
+    description = _description(sweep, agenda)
+    with sweep.working(engine, len(agenda.tasks), out, reports) as work:
+        if agenda.exploration is None:
+            stream = engine.run(agenda.tasks, work, description)
+        else:
+            agenda.exploration.begin(engine.slots)
+            feed = functools.partial(_noted_tasks, agenda.exploration, journal)
+            stream = engine.run_fed(feed, work, description)
+        with closing(stream) as outcomes:
+            yield from outcomes
 
 
 def _race(
-    sweep: Sweep, policy: Policy, agenda: Agenda, engine: Engine, journal: Journal | None
+    sweep: AnySweep,
+    policy: Policy,
+    agenda: Agenda,
+    engine: Engine,
+    journal: Journal | None,
+    out: Path | None,
 ) -> Generator[list[Outcome], None, None]:
     """What comes of a race, in which a candidate takes fold after fold as long as the policy lets it."""
     if agenda.exploration is None:
@@ -251,19 +308,15 @@ def _race(
     lost = race.see(agenda.reused)
     if lost:
         yield lost
-    work = _work(sweep, agenda, engine)
-    with closing(engine.run_fed(race.feed, work, _description(sweep, agenda))) as outcomes:
+    with (
+        sweep.working(engine, len(agenda.tasks), out) as work,
+        closing(engine.run_fed(race.feed, work, _description(sweep, agenda))) as outcomes,
+    ):
         for arrived in outcomes:
             yield [*arrived, *race.see(arrived)]
 
 
-def _work(sweep: Sweep, agenda: Agenda, engine: Engine, reports: Reports | None = None) -> Work:
-    threads = engine.threads(len(agenda.tasks))
-    warn_of_capped_threads(sweep.estimator, sweep.candidates, threads)
-    return functools.partial(evaluate, replace(evaluation(sweep, threads), reports=reports))
-
-
-def _description(sweep: Sweep, agenda: Agenda) -> str:
+def _description(sweep: AnySweep, agenda: Agenda) -> str:
     return (
         f"hptune sweep {sweep.name}: {agenda.plan.n_candidates} candidates x {agenda.plan.n_folds} folds"
         f" in {len(agenda.tasks)} fits"
@@ -279,28 +332,8 @@ def _noted_tasks(exploration: Exploration, journal: Journal | None, free: int) -
     return tasks
 
 
-def evaluation(sweep: Sweep, threads: int) -> Evaluation:
-    """What all fits of the sweep have in common, each with so many native threads."""
-    fit_params, score_params = routed_params(sweep.estimator, sweep.scorer, fit_params_of(sweep.train))
-    return Evaluation(
-        estimator=prepared_estimator(sweep),
-        X=sweep.train.X,
-        y=sweep.train.y,
-        folds=sweep.folds,
-        scorer=sweep.scorer,
-        fit_params=fit_params,
-        score_params=score_params,
-        threads=threads,
-        run_id=uuid.uuid4().hex,
-        early_stopping=sweep.early_stopping,
-        groups=sweep.train.groups,
-        scoring_errors=True,
-        metric=sweep.ranking_metric,
-    )
-
-
 @contextmanager
-def _journal(sweep: Sweep, agenda: Agenda, out: Path | None) -> Iterator[Journal | None]:
+def _journal(sweep: AnySweep, agenda: Agenda, out: Path | None) -> Iterator[Journal | None]:
     if out is None:
         yield None
         return
@@ -321,40 +354,16 @@ def _journal(sweep: Sweep, agenda: Agenda, out: Path | None) -> Iterator[Journal
         yield journal
 
 
-def _write_partial(sweep: Sweep, agenda: Agenda, out: Path, outcomes: Iterable[Outcome]) -> None:
+def _write_partial(sweep: AnySweep, agenda: Agenda, out: Path, outcomes: Iterable[Outcome]) -> None:
     """The table so far. It is written beside another error, or again in the end: its own errors are only logged."""
-    sweep, plan = _with_found(sweep, agenda)
-    cells = collect_cells(outcomes, plan.n_candidates, plan.n_folds, partial=True)
-    results = cv_table(sweep.candidates, cells, sweep.metrics)
-    table = ranked_table(results, cells, sweep.ranking_metric)
+    found = _found(sweep, agenda, outcomes, partial=True)
     try:
         with undisturbed():
-            write_results(out, table, results, sweep.ranking_metric, sweep.shown_metric)
+            write_results(out, found.table, found.results, sweep.ranking_metric, sweep.shown_metric)
             clear_winner(out)
     except Exception:
         _log.exception("the partial results were not written")
 
 
-def _refit(sweep: Sweep, winner: Winner) -> Any:
-    start = time.perf_counter()
-    train = sweep.train
-    params = {**winner.params, **winner.refit_params}
-    model = fit_alone(
-        sweep.estimator, params, train.X, train.y, fit_params_of(train), watched=sweep.in_lockstep
-    )
-    _log.info("refitted the best candidate in %.1f s", time.perf_counter() - start)
-    return model
-
-
 def _itself(model: Any) -> Any:
     return model
-
-
-def _write_model(sweep: Sweep, out: Path, winner: Winner, model: Any) -> str:
-    """The model and its predictions, the dearer first; returns the line of Python that loads it."""
-    train = sweep.train
-    saved = model_bytes(model, train.columns, train.classes, train.categories)
-    write_model(out, winner, saved)
-    if sweep.test is not None:
-        write_predictions(out, model, sweep.test, train.classes, sweep.id_name)
-    return saved.how_to_load.format(path=out / saved.name)

@@ -1,31 +1,47 @@
-"""A sweep, and what is left to do of it."""
+"""A sweep whose trials are fits on folds."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import logging
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hptune.adaptive import Adaptive, Exploration
-from hptune.fitters import stopping_early
+import pandas as pd
+
+from hptune._sklearn_compat import routed_params
+from hptune.adaptive import Adaptive
+from hptune.engine import Engine, Work
+from hptune.errors import AllTrialsFailedError, HptuneError
+from hptune.fitters import (
+    Evaluation,
+    Reports,
+    evaluate,
+    fit_alone,
+    model_bytes,
+    nothing_kept,
+    stopping_early,
+    warn_of_capped_threads,
+)
 from hptune.identity import Identity
 from hptune.matrix import FeatureMatrix
-from hptune.outputs import JOURNAL, plain_json
+from hptune.outputs import Winner, write_model, write_predictions
 from hptune.plan import Plan, make_plan
 from hptune.policies import Policy, written
 from hptune.records import EarlyStopping, Reject
-from hptune.resume import Agenda, exploring_agenda, fresh_agenda, resumed_agenda, resumed_exploration
+from hptune.results import commonest_cause
+from hptune.sweep._base import sampling_of
+from hptune.trials import Finish
 
-__all__ = ["Sweep", "agenda", "fit_params_of", "prepared_estimator"]
+__all__ = ["Sweep"]
 
-_DECIDES = (
-    "sampling_algorithm",
-    "search_space",
-    "constraints",
-    "deterministic",
-)  # which candidates are found
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -91,6 +107,11 @@ class Sweep:
     early_termination: Policy | None = None
 
     @property
+    def n_folds(self) -> int:
+        """Fits of each candidate."""
+        return len(self.folds)
+
+    @property
     def ranking_metric(self) -> str:
         """The metric that ranks and picks the winner."""
         return self.ranks_by or self.metrics[0]
@@ -100,73 +121,108 @@ class Sweep:
         """Whether all folds of a candidate are fitted side by side, for a policy that sees their rounds."""
         return self.early_termination is not None and self.early_termination.shape == "lockstep"
 
+    @property
+    def shares_fits(self) -> bool:
+        """Those of a ladder."""
+        return True
 
-def agenda(
-    sweep: Sweep, out: Path | None = None, *, resume: bool = False, extend: bool = False, shown: str = ""
-) -> Agenda:
-    """What is left to do of a sweep; nothing is written, and no engine is needed.
+    @property
+    def size(self) -> str:
+        """Rows and columns to learn from."""
+        rows, columns = self.train.shape
+        return f"{rows} rows x {columns} columns"
 
-    `shown` is what the user calls `out`, if that is not its path; the rest is as in `run`.
-    """
-    config, shown = plain_json(sweep.config), shown or str(out)
-    if sweep.adaptive is not None:
-        exploration = _exploration(sweep, sweep.adaptive)
-        identity = _identity(sweep, exploration.candidates)
-        todo = exploring_agenda(exploration, identity, sweep.adaptive.limit)
-        if out is None or not resume:
-            return todo
-        return resumed_exploration(todo, exploration, out / JOURNAL, config, shown)
-    plan, identity = _plan(sweep, sweep.candidates), _identity(sweep, sweep.candidates)
-    if out is None:
-        return Agenda(plan, identity, plan.tasks)
-    if not resume:
-        return fresh_agenda(plan, identity)
-    return resumed_agenda(plan, identity, out / JOURNAL, config, shown, extend=extend)
+    def with_candidates(self, candidates: Sequence[Mapping[str, Any]]) -> Sweep:
+        """The sweep with the candidates that were found while it ran."""
+        return replace(self, candidates=candidates)
+
+    def plan(self, candidates: Sequence[Mapping[str, Any]]) -> Plan:
+        """The fits of some candidates on all folds, those of a ladder drawn together."""
+        fit_params = _fit_params_of(self.train)
+        return make_plan(self._prepared, candidates, self.n_folds, fit_params, lockstep=self.in_lockstep)
+
+    def identity(self, candidates: Sequence[Mapping[str, Any]]) -> Identity:
+        """What makes the sweep the one that it is."""
+        return Identity(
+            train=self.train,
+            folds=self.folds,
+            estimator=self.estimator,
+            candidates=candidates,
+            scorer=self.scorer,
+            metrics=self.metrics,
+            early_stopping=self.early_stopping,
+            seed=self.config.get("seed"),
+            early_termination=None if self.early_termination is None else written(self.early_termination),
+            further=sampling_of(self),
+        )
+
+    @contextmanager
+    def working(
+        self, engine: Engine, n_tasks: int, out: Path | None, reports: Reports | None = None
+    ) -> Iterator[Work]:
+        """Fits and scores a task, with the native threads that the engine has for each of so many."""
+        threads = engine.threads(n_tasks)
+        warn_of_capped_threads(self.estimator, self.candidates, threads)
+        with nothing_kept():
+            yield functools.partial(evaluate, self._evaluation(threads, reports))
+
+    def without_scores(self, table: pd.DataFrame) -> HptuneError:
+        """The commonest cause."""
+        return AllTrialsFailedError("no candidate got a finite score", commonest_cause(table))
+
+    def finish(self, winner: Winner, out: Path | None) -> Finish:
+        """Refit the winner, and write the model and what it predicts."""
+        if not self.refit:
+            return Finish()
+        model = self._refitted(winner)
+        return Finish(model, None if out is None else self._write_model(winner, model, out))
+
+    @cached_property
+    def _prepared(self) -> Any:
+        """The estimator as it is fitted, stopping early where that is asked for."""
+        if self.early_stopping is None:
+            return self.estimator
+        return stopping_early(self.estimator, self.early_stopping, self.candidates)
+
+    def _evaluation(self, threads: int, reports: Reports | None) -> Evaluation:
+        """What all fits have in common, each with so many native threads."""
+        fit_params, score_params = routed_params(self.estimator, self.scorer, _fit_params_of(self.train))
+        return Evaluation(
+            estimator=self._prepared,
+            X=self.train.X,
+            y=self.train.y,
+            folds=self.folds,
+            scorer=self.scorer,
+            fit_params=fit_params,
+            score_params=score_params,
+            threads=threads,
+            run_id=uuid.uuid4().hex,
+            early_stopping=self.early_stopping,
+            groups=self.train.groups,
+            scoring_errors=True,
+            metric=self.ranking_metric,
+            reports=reports,
+        )
+
+    def _refitted(self, winner: Winner) -> Any:
+        start = time.perf_counter()
+        params = {**winner.params, **winner.refit_params}
+        train = self.train
+        fit_params = _fit_params_of(train)
+        model = fit_alone(self.estimator, params, train.X, train.y, fit_params, watched=self.in_lockstep)
+        _log.info("refitted the best candidate in %.1f s", time.perf_counter() - start)
+        return model
+
+    def _write_model(self, winner: Winner, model: Any, out: Path) -> str:
+        """The model and its predictions, the dearer first; returns the line of Python that loads it."""
+        train = self.train
+        saved = model_bytes(model, train.columns, train.classes, train.categories)
+        write_model(out, winner, saved)
+        if self.test is not None:
+            write_predictions(out, model, self.test, train.classes, self.id_name)
+        return saved.how_to_load.format(path=out / saved.name)
 
 
-def _plan(sweep: Sweep, candidates: Sequence[Mapping[str, Any]]) -> Plan:
-    return make_plan(
-        prepared_estimator(sweep),
-        candidates,
-        len(sweep.folds),
-        fit_params_of(sweep.train),
-        lockstep=sweep.in_lockstep,
-    )
-
-
-def _identity(sweep: Sweep, candidates: Sequence[Mapping[str, Any]]) -> Identity:
-    return Identity(
-        train=sweep.train,
-        folds=sweep.folds,
-        estimator=sweep.estimator,
-        candidates=candidates,
-        scorer=sweep.scorer,
-        metrics=sweep.metrics,
-        early_stopping=sweep.early_stopping,
-        seed=sweep.config.get("seed"),
-        early_termination=None if sweep.early_termination is None else written(sweep.early_termination),
-        sampling=None if sweep.adaptive is None else {key: sweep.config.get(key) for key in _DECIDES},
-    )
-
-
-def _exploration(sweep: Sweep, adaptive: Adaptive) -> Exploration:
-    return Exploration(
-        adaptive.sampler(),
-        limit=adaptive.limit,
-        n_folds=len(sweep.folds),
-        metric=sweep.ranking_metric,
-        plan_of=functools.partial(_plan, sweep),
-        deterministic=adaptive.deterministic,
-    )
-
-
-def prepared_estimator(sweep: Sweep) -> Any:
-    """The estimator as it is fitted, stopping early where that is asked for."""
-    if sweep.early_stopping is None:
-        return sweep.estimator
-    return stopping_early(sweep.estimator, sweep.early_stopping, sweep.candidates)
-
-
-def fit_params_of(train: FeatureMatrix) -> dict[str, Any]:
+def _fit_params_of(train: FeatureMatrix) -> dict[str, Any]:
     """What ``fit`` gets beside X and y."""
     return {} if train.weights is None else {"sample_weight": train.weights}

@@ -1,10 +1,10 @@
-"""A Spark standalone cluster: a master and two workers, one on 127.0.0.1 and one on 127.0.0.2."""
+"""A Spark standalone cluster: a master and two workers, by default on 127.0.0.1 and 127.0.0.2."""
 
 from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ _REGISTERED = "Successfully registered with master"
 
 
 class Cluster:
-    """A cluster that listens on loopback; `stop` ends everything that it started.
+    """A cluster; `stop` ends everything that it started.
 
     Parameters
     ----------
@@ -27,20 +27,33 @@ class Cluster:
         Logs, and where executors work.
     options : mapping, optional
         ``spark.*`` settings of the master and the workers.
+    address : str
+        Where the master listens, and the driver.
+    hosts : mapping, optional
+        For each worker's address the words that come before its command, if any.
     """
 
-    def __init__(self, directory: Path, options: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        options: Mapping[str, str] | None = None,
+        *,
+        address: str = HOSTS[0],
+        hosts: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         self.directory = directory
         self.options = dict(options or {})
+        self.address = address
+        self.hosts = dict(hosts or dict.fromkeys(HOSTS, ()))
         self.processes = Processes(str(directory))
         self._started: list[subprocess.Popen[bytes]] = []
         self.master = ""
 
     def start(self) -> Cluster:
-        words = ["org.apache.spark.deploy.master.Master", "--host", HOSTS[0]]
-        log = self._launch("master", HOSTS[0], words)
+        words = ["org.apache.spark.deploy.master.Master", "--host", self.address]
+        log = self._launch("master", self.address, words)
         self.master = wait_until(lambda: _MASTER.search(log.read_text()), what="the master's start")[1]
-        for host in HOSTS:
+        for host in self.hosts:
             self.start_worker(host)
         return self
 
@@ -55,19 +68,20 @@ class Cluster:
         """The keys of a sweep file for this cluster."""
         spark = {
             "master": self.master,
-            "spark.driver.host": HOSTS[0],
-            "spark.driver.bindAddress": HOSTS[0],
+            "spark.driver.host": self.address,
+            "spark.driver.bindAddress": self.address,
             "spark.executor.memory": "512m",
             "spark.executor.cores": "1",
             "spark.ui.enabled": "false",
             "spark.network.timeout": "60s",
             "spark.executor.heartbeatInterval": "5s",
+            "spark.scheduler.maxRegisteredResourcesWaitingTime": "2min",  # where the machine is busy
         }
         return {"engine": "spark", "spark": {**spark, **{k.replace("_", "."): v for k, v in more.items()}}}
 
     def ensure(self) -> None:
         """Both workers are there: a test before may have ended one."""
-        for host in HOSTS:
+        for host in self.hosts:
             if not self.processes.node(host):
                 self.start_worker(host)
 
@@ -84,7 +98,7 @@ class Cluster:
         more = {"SPARK_LOCAL_IP": host, "SPARK_DAEMON_MEMORY": "256m"}
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [spark_program("spark-class"), words[0], *fixed, *words[1:]],
+                [*self.hosts.get(host, ()), spark_program("spark-class"), words[0], *fixed, *words[1:]],
                 env=environment_of(self.processes.mark, more),
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,

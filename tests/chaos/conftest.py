@@ -20,14 +20,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "row(number, fault): a row of the fault table in docs/reliability.md")
 
 
-@pytest.hookimpl(tryfirst=True)  # before -m selects
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each row takes real sweeps, some of them minutes: none belongs to the default suite."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.slow)
-
-
 @pytest.fixture(autouse=True)
 def _told(request: pytest.FixtureRequest) -> None:
     """The row, for the closing table."""

@@ -19,7 +19,7 @@ _ENDED = (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess)
 Found = TypeVar("Found")
 
 
-def wait_until(look: Callable[[], Found], seconds: float = 300, what: str = "it") -> Found:
+def wait_until(look: Callable[[], Found], seconds: float = 900, what: str = "it") -> Found:
     """What `look` returns as soon as that is true; after `seconds` the test fails."""
     end = time.monotonic() + seconds
     while not (found := look()):

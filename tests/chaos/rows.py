@@ -15,7 +15,7 @@ Test = TypeVar("Test", bound=Callable[..., Any])
 TRIES = "tries"  # a test that tries more than once by itself tells it under this name
 
 
-def row(number: int, fault: str, *, tries: int = 1, short: int = 1) -> Callable[[Test], Test]:
+def row(number: int, fault: str, *, tries: int = 1, short: int = 0) -> Callable[[Test], Test]:
     """Mark a test as one row's.
 
     Parameters
@@ -26,8 +26,9 @@ def row(number: int, fault: str, *, tries: int = 1, short: int = 1) -> Callable[
         What is done to the sweep.
     tries : int, default 1
         How often the test runs, each time with another `seed`; a test that runs once needs no such argument.
-    short : int, default 1
-        The tries that belong to the default suite; the others are slow.
+    short : int, default 0
+        The tries that belong to the default suite, where they are quick and no busy machine can fail them; the
+        others are slow.
     """
 
     def mark(test: Test) -> Test:

@@ -147,7 +147,7 @@ class Run:
         with suppress(ProcessLookupError):
             os.kill(self.process.pid, number)
 
-    def wait(self, seconds: float = 300) -> Done:
+    def wait(self, seconds: float = 900) -> Done:
         """Its end; the test fails where that does not come."""
         try:
             code = wait_until(lambda: _ended(self.process), seconds, "the end of the sweep")[0]
@@ -224,7 +224,7 @@ class Home:
         submit = [spark_program("spark-submit"), str(ROOT / "jobs" / "distributed_sweep.py")]
         return self._popen([*(submit if how == "submit" else python), *words], environment, out)
 
-    def sweep(self, config: Mapping[str, Any], *arguments: str, seconds: float = 300, **options: Any) -> Done:
+    def sweep(self, config: Mapping[str, Any], *arguments: str, seconds: float = 900, **options: Any) -> Done:
         """Run it to its end."""
         return self.start(config, *arguments, **options).wait(seconds)
 

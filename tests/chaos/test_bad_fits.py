@@ -18,7 +18,7 @@ def assert_others_equal(done: Done, ref: Table) -> None:
     assert done.table.good.sha256 == ref.sha256
 
 
-@row(17, "a parameter set raises")
+@row(17, "a parameter set raises", short=1)
 def test_a_raising_parameter_set_is_ranked_last(home: Home, ref: Table, figures: Figures) -> None:
     done = home.quick(sweep_file(home.data, seconds=0.0, bad=[BAD("raise")]))
     assert done.code == 0
@@ -31,7 +31,7 @@ def test_a_raising_parameter_set_is_ranked_last(home: Home, ref: Table, figures:
     assert len(tries) == 3
 
 
-@row(18, "every fit fails")
+@row(18, "every fit fails", short=1)
 def test_where_all_fail_the_cause_is_told_and_the_table_is_written(home: Home) -> None:
     config = sweep_file(home.data, seconds=0.0) | {"search_space": BAD("raise", "raise emoji", "sys.exit")}
     config["search_space"]["max_depth"] = [2, 3]
@@ -42,7 +42,7 @@ def test_where_all_fail_the_cause_is_told_and_the_table_is_written(home: Home) -
     assert done.table.statuses == {"failed": 12}
 
 
-@row(19, "scores that are NaN or infinite")
+@row(19, "scores that are NaN or infinite", short=1)
 def test_a_score_that_is_no_number_is_never_best(home: Home, ref: Table) -> None:
     for metric in ("neg_log_loss", "roc_auc", "accuracy"):
         config = sweep_file(home.data, objective={"primary_metric": metric})
@@ -65,7 +65,7 @@ def test_a_score_that_is_no_number_is_never_best(home: Home, ref: Table) -> None
         assert len(done.journal) == 18  # each parsed as strict JSON
 
 
-@row(19, "scores that are NaN or infinite")
+@row(19, "scores that are NaN or infinite", short=1)
 def test_an_infinite_score_is_never_best(home: Home, ref: Table) -> None:
     config = sweep_file(home.data, seconds=0.0, bad=[BAD("nan")])
     done = home.quick(config | {"objective": {"primary_metric": "tests.chaos.estimators:endless"}})
@@ -76,7 +76,7 @@ def test_an_infinite_score_is_never_best(home: Home, ref: Table) -> None:
     assert "Infinity" not in (done.out / "journal.jsonl").read_text()
 
 
-@row(20, "one fold of three fails")
+@row(20, "one fold of three fails", short=1)
 def test_one_failed_fold_leaves_no_mean_of_the_others(home: Home, ref: Table) -> None:
     done = home.quick(sweep_file(home.data, seconds=0.0, bad=[BAD("raise in one fold")]))
     found = done.table.of_fault("raise in one fold")

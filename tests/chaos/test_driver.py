@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import time
+from typing import Any
 
 import pytest
 
@@ -13,12 +14,16 @@ from tests.chaos.rows import Figures, row
 from tests.chaos.sweeps import FITS, Done, Home, Run, local_spark, sweep_file
 from tests.chaos.tables import Table, journal_outcomes
 
-pytestmark = pytest.mark.spark
 SECONDS = 0.4
 
 
-def resumed(home: Home, seconds: float = SECONDS, **options: str) -> Done:
-    return home.sweep(sweep_file(home.data, seconds=seconds, **local_spark()), "--resume", **options)
+def sweep_on(home: Home, engine: str) -> dict[str, Any]:
+    keys = local_spark() if engine == "spark" else {"engine": engine}
+    return sweep_file(home.data, seconds=SECONDS, **keys)
+
+
+def resumed(home: Home, engine: str = "spark", **options: str) -> Done:
+    return home.sweep(sweep_on(home, engine), "--resume", **options)
 
 
 def cells(run: Run) -> list[tuple[int, int]]:
@@ -34,26 +39,36 @@ def assert_nothing_twice(run: Run, before: list[tuple[int, int]], done: Done, re
     assert len(after) == len(set(after)) == FITS
 
 
-@row(7, "SIGKILL the driver at random points, resume each", tries=20)
+@pytest.mark.spark
+@row(7, "SIGKILL the driver at random points, resume each; Spark", tries=20)
 def test_a_killed_driver_loses_nothing(home: Home, ref: Table, seed: int, figures: Figures) -> None:
+    """Every second one is resumed without Spark, while what is left of the killed one's may still live."""
+    killed_and_resumed(home, ref, seed, ("spark", ("spark", "processes")[seed % 2]), figures)
+
+
+@row(7, "SIGKILL the driver at random points, resume each; serial", tries=20, short=1)
+def test_a_killed_serial_driver_loses_nothing(home: Home, ref: Table, seed: int, figures: Figures) -> None:
+    killed_and_resumed(home, ref, seed, ("serial", "serial"), figures)
+
+
+def killed_and_resumed(home: Home, ref: Table, seed: int, engines: tuple[str, str], figures: Figures) -> None:
     point = random.Random(seed)
-    run = home.start(sweep_file(home.data, seconds=SECONDS, **local_spark()))
+    run = home.start(sweep_on(home, engines[0]), how="warm")
     run.wait_for_outcomes(point.randrange(FITS))
     rest = time.monotonic() + point.random() * SECONDS
     wait_until(lambda: time.monotonic() > rest or run.ended)
     run.send(signal.SIGKILL)
     run.wait()
     before = cells(run)
-    done = resumed(home)
+    done = resumed(home, engines[1], how="warm")
     figures["finished before"] = len(before)
     figures["fitted again"] = len(cells(run)) - FITS
     assert_nothing_twice(run, before, done, ref)
 
 
-@row(7, "SIGKILL the driver at random points, resume each")
-@pytest.mark.parametrize("times", [5])
-def test_a_driver_killed_again_and_again_loses_nothing(home: Home, ref: Table, times: int) -> None:
-    """The same sweep killed several times, each time resumed; without Spark, so that it is quick."""
+@row(7, "SIGKILL the driver five times, resume it each time; serial", short=1)
+def test_a_driver_killed_again_and_again_loses_nothing(home: Home, ref: Table) -> None:
+    times = 5
     config = sweep_file(home.data, seconds=0.1)
     run = home.start(config, how="warm")
     for number in range(1, times + 1):
@@ -65,6 +80,7 @@ def test_a_driver_killed_again_and_again_loses_nothing(home: Home, ref: Table, t
     assert_nothing_twice(run, before, run.wait(), ref)
 
 
+@pytest.mark.spark
 @row(8, "SIGKILL the JVM, resume at once", tries=4)
 def test_a_dead_jvm_leaves_one_writer_at_most(home: Home, ref: Table, seed: int, figures: Figures) -> None:
     how = ("submit", "python")[seed % 2]
@@ -85,6 +101,7 @@ def test_a_dead_jvm_leaves_one_writer_at_most(home: Home, ref: Table, seed: int,
     run.wait()
 
 
+@pytest.mark.spark
 @row(8, "SIGKILL the JVM, resume at once")
 def test_the_driver_of_a_dead_jvm_says_so(home: Home, figures: Figures) -> None:
     run = home.start(sweep_file(home.data, seconds=SECONDS, **local_spark()))
@@ -98,8 +115,9 @@ def test_the_driver_of_a_dead_jvm_says_so(home: Home, figures: Figures) -> None:
     assert done.error  # one line of ours, whatever Spark's own threads say on their way out
 
 
+@pytest.mark.spark
 @row(9, "SIGTERM, SIGINT, each in mid-sweep")
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_a_sweep_with_partial_results(
     home: Home, ref: Table, number: signal.Signals, figures: Figures
 ) -> None:
@@ -117,6 +135,7 @@ def test_a_signal_ends_a_sweep_with_partial_results(
     assert_nothing_twice(run, before, resumed(home), ref)
 
 
+@pytest.mark.spark
 @row(9, "SIGINT twice")
 def test_a_second_interrupt_ends_a_sweep_at_once(home: Home, ref: Table, figures: Figures) -> None:
     run = home.start(sweep_file(home.data, seconds=SECONDS, **local_spark()))

@@ -56,7 +56,11 @@ def ids(lines: list[bytes]) -> list[bytes]:
     return [b"id," + lines[0], *(b"%d,%s" % (number, line) for number, line in enumerate(lines[1:]))]
 
 
-@row(38, "CSV: duplicate ids, blank rows, ragged rows, NUL, latin-1, open quote, ill-typed cells, strict")
+@row(
+    38,
+    "CSV: duplicate ids, blank rows, ragged rows, NUL, latin-1, open quote, ill-typed cells, strict",
+    short=1,
+)
 @pytest.mark.parametrize("fault", sorted(STRICT))
 def test_a_bad_csv_is_refused_with_its_place(home: Home, fault: str) -> None:
     damage, place = STRICT[fault]
@@ -67,7 +71,7 @@ def test_a_bad_csv_is_refused_with_its_place(home: Home, fault: str) -> None:
     assert not done.journal
 
 
-@row(38, "CSV: BOM, CRLF")
+@row(38, "CSV: BOM, CRLF", short=1)
 @pytest.mark.parametrize("fault", ["BOM", "CRLF"])
 def test_odd_but_sound_csv_gives_the_same_table(home: Home, ref: Table, fault: str) -> None:
     def damage(lines: list[bytes]) -> list[bytes]:
@@ -78,7 +82,7 @@ def test_odd_but_sound_csv_gives_the_same_table(home: Home, ref: Table, fault: s
     assert done.table.sha256 == ref.sha256
 
 
-@row(38, "CSV: bad rows, lenient")
+@row(38, "CSV: bad rows, lenient", short=1)
 def test_lenient_reading_keeps_count(home: Home) -> None:
     path = damaged(home, at(7, lambda line: line + b",1"))
     done = sweep_of(home, path, "--set", "data.strict=false")
@@ -95,7 +99,7 @@ LABELS: dict[str, tuple[Damage, str]] = {
 }
 
 
-@row(39, "labels NaN, infinite, blank, of one class only")
+@row(39, "labels NaN, infinite, blank, of one class only", short=1)
 @pytest.mark.parametrize("fault", sorted(LABELS))
 def test_a_label_that_is_none_is_refused(home: Home, fault: str) -> None:
     damage, place = LABELS[fault]
@@ -107,7 +111,7 @@ def test_a_label_that_is_none_is_refused(home: Home, fault: str) -> None:
     assert not done.journal
 
 
-@row(40, "features infinite; no rows")
+@row(40, "features infinite; no rows", short=1)
 @pytest.mark.parametrize("fault", ["infinite", "no rows"])
 def test_features_that_are_none_are_refused(home: Home, fault: str) -> None:
     infinite = at(8, lambda line: cell(line, 3, b"inf"))
@@ -116,7 +120,7 @@ def test_features_that_are_none_are_refused(home: Home, fault: str) -> None:
     assert "damaged.csv" in done.error
 
 
-@row(40, "a column that is missing in every row")
+@row(40, "a column that is missing in every row", short=1)
 def test_a_column_that_is_all_missing_is_told(home: Home) -> None:
     path = damaged(home, lambda lines: [lines[0], *(cell(line, 6, b"") for line in lines[1:])])
     boosters = {"estimator": "xgboost.XGBClassifier", "search_space": {"n_estimators": [2, 4]}}
@@ -125,7 +129,7 @@ def test_a_column_that_is_all_missing_is_told(home: Home) -> None:
     assert "'x6'" in done.errors and "missing" in done.errors
 
 
-@row(41, "a misspelt parameter")
+@row(41, "a misspelt parameter", short=1)
 def test_a_misspelt_parameter_is_guessed_before_spark_starts(home: Home, figures: Figures) -> None:
     config = sweep_file(home.data) | {"search_space": {"max_detph": [2, 3]}}
     for estimator in ("xgboost.XGBClassifier", "tests.chaos.estimators.Learner"):
@@ -148,7 +152,7 @@ NAMES = (
 )
 
 
-@row(42, "category names of 1 MiB, emoji, formulas, markup, newlines, brackets")
+@row(42, "category names of 1 MiB, emoji, formulas, markup, newlines, brackets", short=1)
 def test_hostile_names_give_the_scores_of_plain_ones(home: Home) -> None:
     random_state = np.random.default_rng(0)
     codes = random_state.integers(len(NAMES), size=120)

@@ -31,7 +31,7 @@ def content(out: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in out.iterdir() if path.name != "hptune.log"}
 
 
-@row(10, "the journal's last record cut at every offset", tries=PERIOD)
+@row(10, "the journal's last record cut at every offset", tries=PERIOD, short=1)
 def test_a_cut_record_is_fitted_again_and_no_other(
     home: Home, ref: Table, seed: int, figures: Figures
 ) -> None:
@@ -57,7 +57,7 @@ def test_a_cut_record_is_fitted_again_and_no_other(
         shutil.rmtree(out)
 
 
-@row(11, "a byte flipped in a middle record", tries=20, short=2)
+@row(11, "a byte flipped in a middle record", tries=20, short=1)
 def test_a_damaged_journal_is_refused_and_left_alone(home: Home, seed: int) -> None:
     chosen = random.Random(seed)
     out = finished(home).out
@@ -74,7 +74,7 @@ def test_a_damaged_journal_is_refused_and_left_alone(home: Home, seed: int) -> N
     assert content(out) == before
 
 
-@row(12, "two drivers start on one output directory, staggered", tries=50, short=2)
+@row(12, "two drivers start on one output directory, staggered", tries=50)
 def test_of_two_drivers_one_is_refused(home: Home, ref: Table, seed: int, figures: Figures) -> None:
     chosen = random.Random(seed)
     config = sweep_file(home.data, seconds=0.1)
@@ -95,9 +95,9 @@ def test_of_two_drivers_one_is_refused(home: Home, ref: Table, seed: int, figure
     assert len(winner.journal) == FITS
 
 
-@row(13, "SIGKILL the lock's holder")
+@row(13, "SIGKILL the lock's holder", short=1)
 def test_the_lock_of_a_killed_holder_is_free_at_once(home: Home, ref: Table) -> None:
-    config = sweep_file(home.data, seconds=0.1)
+    config = sweep_file(home.data, seconds=0.2)
     run = home.start(config, how="warm")
     run.wait_for_outcomes(3)
     run.send(signal.SIGKILL)
@@ -106,9 +106,9 @@ def test_the_lock_of_a_killed_holder_is_free_at_once(home: Home, ref: Table) -> 
     assert done.table.sha256 == ref.sha256
 
 
-@row(13, "SIGSTOP the lock's holder")
+@row(13, "SIGSTOP the lock's holder", short=1)
 def test_a_stopped_holder_is_named_as_stopped(home: Home, ref: Table) -> None:
-    config = sweep_file(home.data, seconds=0.1)
+    config = sweep_file(home.data, seconds=0.2)
     run = home.start(config, how="warm")
     run.wait_for_outcomes(3)
     run.send(signal.SIGSTOP)
@@ -128,7 +128,7 @@ OTHER: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@row(14, "resume with another grid, data, seed, folds or metric")
+@row(14, "resume with another grid, data, seed, folds or metric", short=1)
 @pytest.mark.parametrize("field", sorted(OTHER))
 def test_another_sweep_is_not_resumed(home: Home, field: str) -> None:
     keys, named = OTHER[field]
@@ -141,7 +141,7 @@ def test_another_sweep_is_not_resumed(home: Home, field: str) -> None:
     assert content(out) == before
 
 
-@row(14, "resume with a wider grid, as asked for")
+@row(14, "resume with a wider grid, as asked for", short=1)
 def test_a_wider_grid_reuses_what_is_done(home: Home, ref: Table) -> None:
     out = finished(home).out
     wider = {"search_space": {**SPACE, "seconds": 0.0, "max_depth": [2, 3, 4]}}
@@ -153,7 +153,7 @@ def test_a_wider_grid_reuses_what_is_done(home: Home, ref: Table) -> None:
     assert done.table.sha256 == undisturbed.table.sha256
 
 
-@row(43, "truncated or garbage journal", tries=50)
+@row(43, "truncated or garbage journal", tries=50, short=1)
 def test_a_garbage_journal_is_an_error_and_no_crash(home: Home, seed: int, figures: Figures) -> None:
     chosen = random.Random(seed)
     out = finished(home).out

@@ -18,7 +18,7 @@ import yaml
 
 from tests.chaos.processes import wait_until
 from tests.chaos.rows import TRIES, Figures, row
-from tests.chaos.sweeps import FITS, SPACE, Home, local_spark, sweep_file
+from tests.chaos.sweeps import BAD, FITS, SPACE, Home, local_spark, sweep_file
 from tests.chaos.tables import Table
 
 
@@ -46,7 +46,7 @@ def fill(disk: Path) -> None:
                 continue
 
 
-@row(29, "disk full under the output")
+@row(29, "disk full under the output", short=1)
 @pytest.mark.parametrize("again", ["--overwrite", "--resume"])
 def test_a_full_disk_is_told_and_the_older_table_stays(
     home: Home, ref: Table, again: str, figures: Figures
@@ -67,7 +67,7 @@ def test_a_full_disk_is_told_and_the_older_table_stays(
         assert (disk / "out" / "results.csv").read_bytes() == before
 
 
-@row(29, "disk full while a sweep writes its journal")
+@row(29, "disk full while a sweep writes its journal", short=1)
 def test_a_disk_that_fills_up_in_mid_sweep_is_told(home: Home, ref: Table, figures: Figures) -> None:
     with small_disk(home.directory / "disk", "1m") as disk:
         run = home.start(sweep_file(home.data, seconds=0.2), out="disk/out", how="warm")
@@ -95,7 +95,29 @@ def test_a_full_disk_under_spark_is_told(home: Home, figures: Figures) -> None:
         home.processes.assert_gone()
 
 
-@row(30, "kills while outputs are written", tries=10)
+@pytest.mark.spark
+@row(29, "disk full under spark.local.dir in mid-sweep")
+def test_a_disk_under_spark_that_fills_up_crashes_no_fit(home: Home, ref: Table, figures: Figures) -> None:
+    """A fit that ends its process needs another job in the end, for which there is no room any more."""
+    with small_disk(home.directory / "spark", "64m") as disk:
+        spark = local_spark(spark_local_dir=str(disk))
+        config = sweep_file(home.data, seconds=0.3, bad=[BAD("kill")], **spark)
+        run = home.start(config)
+        run.wait_for_outcomes(FITS // 3)
+        fill(disk)
+        filled = time.monotonic()
+        done = run.wait()
+        figures["rc 8 after the disk is full, s"] = time.monotonic() - filled
+        assert done.code == 8, done.errors
+        assert "room" in done.error
+        assert {record["status"] for record in done.journal} == {"ok"}
+        (disk / "filler").unlink()
+        resumed = home.sweep(config, "--resume")
+        assert resumed.code == 0, resumed.errors
+        assert resumed.table.good.sha256 == ref.sha256
+
+
+@row(30, "kills while outputs are written", tries=10, short=1)
 def test_each_output_is_the_old_or_the_new_one(home: Home, ref: Table, seed: int, figures: Figures) -> None:
     chosen = random.Random(seed)
     boosters = {

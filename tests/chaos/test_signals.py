@@ -11,7 +11,7 @@ from tests.chaos.processes import wait_until
 from tests.chaos.rows import Figures, row
 from tests.chaos.sweeps import BAD, Home, Run, local_spark, sweep_file
 
-ENGINES = ["serial", "processes", pytest.param("spark", marks=pytest.mark.spark)]
+ENGINES = ["serial", "processes", pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.slow])]
 
 
 def hanging(home: Home, engine: str, **options: str) -> Run:
@@ -31,7 +31,7 @@ def assert_ended(home: Home, run: Run, exit_code: int, figures: Figures) -> None
     figures["all processes gone after s"] = home.processes.assert_gone(30)
 
 
-@row(9, "SIGTERM while fits hang in native code")
+@row(9, "SIGTERM while fits hang in native code", short=1)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_sigterm_ends_fits_that_do_not_hear_it(home: Home, engine: str, figures: Figures) -> None:
     run = hanging(home, engine)
@@ -39,7 +39,7 @@ def test_sigterm_ends_fits_that_do_not_hear_it(home: Home, engine: str, figures:
     assert_ended(home, run, 143, figures)
 
 
-@row(9, "Ctrl-C while fits hang in native code")
+@row(9, "Ctrl-C while fits hang in native code", short=1)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_ctrl_c_ends_the_command_and_its_group(home: Home, engine: str, figures: Figures) -> None:
     run = hanging(home, engine)
@@ -49,7 +49,7 @@ def test_ctrl_c_ends_the_command_and_its_group(home: Home, engine: str, figures:
 
 @row(9, "SIGTERM to spark-submit, Ctrl-C to its group")
 @pytest.mark.spark
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_spark_submit_ends_the_driver_too(
     home: Home, number: signal.Signals, figures: Figures
 ) -> None:

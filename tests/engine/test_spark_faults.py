@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -65,6 +66,26 @@ def test_a_killed_worker_costs_no_other_outcome_of_its_bundle(engine: Any) -> No
     work = functools.partial(killing, driver=os.getpid())
     outcomes = {outcome.candidate: outcome.status for outcome in flat(engine.run(tasks(12), work, "test"))}
     assert outcomes == {number: "crashed" if number == 1 else "ok" for number in range(12)}
+
+
+def killing_its_parent(task: FitTask, *, directory: str, times: int) -> list[Outcome]:
+    """One task ends Spark's workers, and where it is fitted apart their processes first."""
+    if task.id == 1:
+        if TaskContext.get() is not None:
+            os._exit(1)
+        if len(os.listdir(directory)) < times:
+            Path(directory, uuid.uuid4().hex).touch()
+            os.kill(os.getppid(), signal.SIGKILL)
+            signal.pause()  # until the end of this process, which follows
+    return scored(task)
+
+
+@pytest.mark.slow
+def test_a_suspect_whose_spark_worker_is_lost_is_tried_again(engine: Any, tmp_path: Path) -> None:
+    work = functools.partial(killing_its_parent, directory=str(tmp_path), times=5)
+    outcomes = flat(engine.run(tasks(2), work, "test"))
+    assert [(outcome.candidate, outcome.status) for outcome in outcomes] == [(0, "ok"), (1, "ok")]
+    assert len(list(tmp_path.iterdir())) == 5
 
 
 def killing_first(task: FitTask, *, directory: str) -> list[Outcome]:

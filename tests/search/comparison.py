@@ -53,7 +53,7 @@ def assert_same_search(ours: Any, theirs: Any, rows: Any) -> None:
     """Everything that a fitted search shows is equal, but for measured times."""
     assert_same_results(ours.cv_results_, theirs.cv_results_)
     attributes = set(vars(theirs)) - {"estimator", "cv", "refit_time_"}
-    assert set(vars(ours)) - {"spark", "estimator", "cv", "refit_time_"} == attributes
+    assert set(vars(ours)) - {"spark", "out", "estimator", "cv", "refit_time_"} == attributes
     for name in ("best_index_", "best_score_", "best_params_", "n_splits_", "multimetric_"):
         assert_same_attribute(ours, theirs, name)
     for method in ("predict", "predict_proba", "decision_function", "transform"):

@@ -143,7 +143,11 @@ def _ending(fit: Any, *arguments: Any) -> tuple[Any, str]:
     return None, ""
 
 
-@pytest.mark.parametrize("options", [{}, {"scoring": ["accuracy", "f1_macro"], "refit": "accuracy"}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{}, pytest.param({"scoring": ["accuracy", "f1_macro"], "refit": "accuracy"}, marks=pytest.mark.slow)],
+    ids=["one metric", "several metrics"],
+)
 def test_a_fit_that_ends_its_process_is_a_failed_fit(options: Any, spark: Any) -> None:
     case = Case(
         Lethal(fails=(1,)), {"setting": [0, 1]}, *table(), {"cv": 2, "return_train_score": True, **options}

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-import importlib
-import os
-import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sklearn.base import is_classifier, is_regressor
 from sklearn.metrics import check_scoring, get_scorer_names
 
-from hptune.adaptive import Adaptive
+from hptune.build._candidates import adaptive_of, candidates_of, silent
+from hptune.build._names import imported
 from hptune.config import SweepConfig
-from hptune.engine import hadoop_opener
 from hptune.errors import ConfigurationError, InputDataError, did_you_mean
-from hptune.finished import finished_files, read_result
 from hptune.fitters import (
     check_parameter_names,
     fitter_for,
@@ -31,15 +25,11 @@ from hptune.fitters import (
 from hptune.formats import Reading, check_data, format_of
 from hptune.matrix import Dataset
 from hptune.policies import written
-from hptune.samplers import BY_NAME as SAMPLERS
-from hptune.samplers import RandomSampler, Sampler
-from hptune.space import Params, SearchSpace
 from hptune.splits import folds_of
 from hptune.storage import default_cache
 from hptune.sweep import Sweep
 
 _LEAST_RACE = 3  # folds: two are compared, and the rest is what can be saved
-_PROBES = 100  # candidates that stand for those of a sweep that finds its own
 
 __all__ = ["build_sweep", "ranking_scorer"]
 
@@ -66,7 +56,7 @@ def build_sweep(
         The data cannot be learned from.
     """
     estimator = _estimator(config)
-    candidates, probes = _candidates(config, progress or _silent)
+    candidates, probes = candidates_of(config, progress or silent)
     for names in {tuple(candidate): None for candidate in probes}:
         check_parameter_names(estimator, dict.fromkeys((*config.estimator_params, *names)))
     if config.early_stopping is not None:
@@ -78,8 +68,8 @@ def build_sweep(
     scorer, metrics, shown = _scoring(estimator, config)
     ranks_by = _ranks_by(config, metrics, shown)
     check_data(config.data)
-    adaptive = _adaptive(config, ranks_by or shown, cache or default_cache(), progress or _silent)
-    dataset = _dataset(config, estimator, cache or default_cache(), progress or _silent)
+    adaptive = adaptive_of(config, ranks_by or shown, cache or default_cache(), progress or silent)
+    dataset = _dataset(config, estimator, cache or default_cache(), progress or silent)
     estimator = with_feature_types(estimator, dataset.train.feature_types)
     if is_regressor(estimator) and dataset.train.classes is not None:
         raise ConfigurationError(
@@ -140,78 +130,6 @@ def ranking_scorer(config: SweepConfig, estimator: Any) -> Any:
     return _scorer(estimator, config.refit if isinstance(config.refit, str) else config.primary_metric)
 
 
-def _silent(line: str) -> None:
-    return None
-
-
-def _candidates(config: SweepConfig, say: Callable[[str], None]) -> tuple[list[Params], list[Params]]:
-    """What is known of the candidates before anything is tried: all of them, or none and some that may come."""
-    space, limit = _space(config), config.limits.max_total_trials or sys.maxsize
-    sampler = SAMPLERS[config.sampling.type]
-    if sampler.adaptive:
-        limit = min(limit, _PROBES)
-        candidates, probes = [], RandomSampler(space).ask(limit)
-    else:
-        candidates = probes = sampler(space, config.sampling.seed).ask(limit)
-    if not probes:
-        raise ConfigurationError("the constraints allow no candidate", "loosen them or widen search_space")
-    if len(probes) < limit < sys.maxsize:
-        say(f"note: search_space has only {len(probes)} candidates, not {config.limits.max_total_trials}")
-    if config.sampling.type != "grid":
-        for dimension in space.dimensions:
-            say(f"{dimension.name or 'one of the maps'}: {dimension.expression.extent}")
-    return candidates, probes
-
-
-def _adaptive(config: SweepConfig, metric: str, cache: Path, say: Callable[[str], None]) -> Adaptive | None:
-    """How candidates are found while the sweep runs, where the sampler learns from their scores."""
-    if not SAMPLERS[config.sampling.type].adaptive:
-        return None
-    return Adaptive(
-        sampler=functools.partial(_taught_sampler, config, metric, cache, say),
-        limit=config.limits.max_total_trials or sys.maxsize,
-        deterministic=config.deterministic,
-    )
-
-
-def _taught_sampler(config: SweepConfig, metric: str, cache: Path, say: Callable[[str], None]) -> Sampler:
-    """The sampler, which has learned from the sweeps that it is to begin with."""
-    sampling = config.sampling
-    sampler = SAMPLERS[sampling.type](_space(config), sampling.seed)
-    if sampling.warm_start_from:
-        found = [one for out in sampling.warm_start_from for one in _found(out, config, metric, cache, say)]
-        known = sampler.learn(found)
-        say(f"{sampling.type} sampling begins with {known} of the {len(found)} candidates that it was given")
-    return sampler
-
-
-def _found(
-    out: str, config: SweepConfig, metric: str, cache: Path, say: Callable[[str], None]
-) -> list[tuple[Params, float]]:
-    """Candidates and scores of the finished sweep in `out`."""
-    hadoop = hadoop_opener(config.spark)
-    with finished_files(out, cache=cache, say=say, hadoop=hadoop) as directory:
-        result = read_result(directory, out=out, cache=cache, say=say, hadoop=hadoop)
-    if result.shown_metric != metric:
-        raise ConfigurationError(
-            f"sampling_algorithm.warm_start_from: {out} is ranked by {result.shown_metric}, this sweep by {metric}",
-            "name sweeps of the same metric",
-        )
-    means = result.cv_results_[f"mean_test_{result.metric}"]
-    return [(dict(p), float(mean)) for p, mean in zip(result.cv_results_["params"], means, strict=True)]
-
-
-def _space(config: SweepConfig) -> SearchSpace:
-    """The search space with the functions that its constraints name."""
-    constraints = tuple(_imported(name, "constraint") for name in config.constraints)
-    for name, constraint in zip(config.constraints, constraints, strict=True):
-        if not callable(constraint):
-            raise ConfigurationError(
-                f"constraint {name!r} is no function", "name one that takes the parameters"
-            )
-    return replace(config.search_space, constraints=constraints)
-
-
 def _dataset(config: SweepConfig, estimator: Any, cache: Path, say: Callable[[str], None]) -> Dataset:
     """The rows as `estimator` can learn from them."""
     native = (
@@ -247,7 +165,7 @@ def _check_missing(estimator: Any, dataset: Dataset) -> None:
 
 
 def _estimator(config: SweepConfig) -> Any:
-    made = _imported(config.estimator, "estimator")
+    made = imported(config.estimator, "estimator")
     try:
         estimator = made(**config.estimator_params)
     except Exception as error:  # whatever a constructor of the user's raises
@@ -260,27 +178,6 @@ def _estimator(config: SweepConfig) -> Any:
         )
     check_parameter_names(estimator, config.estimator_params)
     return estimator
-
-
-def _imported(name: str, key: str) -> Any:
-    """What ``package.Class`` or ``package.module:function`` names."""
-    module_name, _, attribute = name.partition(":") if ":" in name else name.rpartition(".")
-    if not module_name or not attribute:
-        raise ConfigurationError(
-            f"{key} {name!r} names no module", "write package.Class or package.module:function"
-        )
-    if os.getcwd() not in sys.path:  # the user's own module lies in the directory of the command
-        sys.path.append(os.getcwd())  # and stays there for worker processes, which copy the path
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:  # the module's own code may raise anything
-        raise ConfigurationError(
-            f"{key} {name!r} cannot be imported ({error})", "install or correct it"
-        ) from error
-    if not hasattr(module, attribute):
-        mend = did_you_mean(attribute, dir(module), f"see what {module_name} holds")
-        raise ConfigurationError(f"{key}: {module_name} has no {attribute!r}", mend)
-    return getattr(module, attribute)
 
 
 def _scoring(estimator: Any, config: SweepConfig) -> tuple[Any, tuple[str, ...], str]:
@@ -310,7 +207,7 @@ def _scorer(estimator: Any, name: str | None) -> Any:
     if name is not None and ":" not in name and name not in get_scorer_names():
         mend = did_you_mean(name, get_scorer_names(), "see sklearn.metrics.get_scorer_names()")
         raise ConfigurationError(f"unknown scorer {name!r}", mend)
-    scoring = _imported(name, "scorer") if name is not None and ":" in name else name
+    scoring = imported(name, "scorer") if name is not None and ":" in name else name
     if scoring is not None and not isinstance(scoring, str) and not callable(scoring):
         raise ConfigurationError(f"scorer {name!r} is no function", "name a scorer(estimator, X, y)")
     try:

@@ -1,0 +1,93 @@
+"""Threads of this process, for trials that themselves use what only this process has: its Spark session, say."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Generator, Sequence
+
+from hptune.engine._base import Feed, Host, Work, failed, guarded, this_host
+from hptune.live import Place
+from hptune.records import FitTask, Outcome
+
+__all__ = ["DriverEngine"]
+
+
+class DriverEngine:
+    """Runs in threads of the calling process.
+
+    Parameters
+    ----------
+    max_tasks : int, default 1
+        Tasks that run at once.
+    trial_timeout : float, optional
+        Seconds that a task may take. One that takes longer is given up; what it does goes on until it ends by
+        itself or with this process, because a thread cannot be ended from outside.
+    """
+
+    name = "driver"
+    in_process = True
+    is_local = True
+
+    def __init__(self, max_tasks: int = 1, *, trial_timeout: float | None = None) -> None:
+        self.slots = max_tasks
+        self.trial_timeout = trial_timeout
+
+    def threads(self, n_tasks: int) -> int:
+        """One: what a task does beyond it is its own affair."""
+        return 1
+
+    def live_place(self) -> Place:
+        """This host only."""
+        return Place()
+
+    def hosts(self) -> list[Host]:
+        """This one."""
+        return [this_host(self.slots)]
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def run(
+        self, tasks: Sequence[FitTask], work: Work, description: str
+    ) -> Generator[list[Outcome], None, None]:
+        """Each task's outcomes as they come."""
+        left = deque(tasks)
+        yield from self.run_fed(
+            lambda free: [left.popleft() for _ in range(min(free, len(left)))], work, description
+        )
+
+    def run_fed(self, feed: Feed, work: Work, description: str) -> Generator[list[Outcome], None, None]:
+        """Outcomes as they come, of tasks that `feed` gives while others run; closing it begins no others."""
+        ended: queue.SimpleQueue[tuple[int, list[Outcome]]] = queue.SimpleQueue()
+        running: dict[int, tuple[FitTask, float]] = {}
+
+        def run(task: FitTask) -> None:
+            ended.put((task.id, guarded(work, task)))
+
+        while True:
+            for task in feed(self.slots - len(running)):
+                running[task.id] = task, time.monotonic()
+                threading.Thread(target=run, args=(task,), name=f"hptune-{task.id}", daemon=True).start()
+            if not running:
+                return
+            number, outcomes = self._next(ended, running)
+            if running.pop(number, None) is not None:  # else it was given up before
+                yield outcomes
+
+    def _next(
+        self,
+        ended: queue.SimpleQueue[tuple[int, list[Outcome]]],
+        running: dict[int, tuple[FitTask, float]],
+    ) -> tuple[int, list[Outcome]]:
+        """What ends next, or takes too long first."""
+        if self.trial_timeout is None:
+            return ended.get()
+        task, begun = min(running.values(), key=lambda started: started[1])
+        try:
+            return ended.get(timeout=max(0.0, begun + self.trial_timeout - time.monotonic()))
+        except queue.Empty:
+            reason = f"the trial took longer than {self.trial_timeout:g} s"
+            return task.id, failed(task, reason, status="timeout")

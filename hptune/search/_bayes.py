@@ -1,0 +1,130 @@
+"""Bayesian search in the manner of scikit-learn's searches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from hptune._sklearn_compat import BaseSearchCV, judge_failures
+from hptune.samplers import BayesianSampler, Scored
+from hptune.search._base import SearchOnEngine, engine_for
+from hptune.space import parse_space
+
+__all__ = ["BayesSearchCV"]
+
+_FIRST = (
+    10  # so many candidates TPE draws before it looks at a score; scikit-learn gives up if all of them fail
+)
+
+
+class BayesSearchCV(SearchOnEngine, BaseSearchCV):  # type: ignore[misc]  # scikit-learn publishes no types
+    """Search where the scores so far promise most, by Optuna's TPE, on a Spark cluster.
+
+    After the first ten, candidates are asked for in batches of as many as there are slots, so that the same
+    `random_state` finds the same ones again on as many slots. A score that is NaN counts as worse than all others.
+
+    Parameters
+    ----------
+    estimator : estimator
+        As in `GridSearchCV`.
+    search_spaces : dict, or list of dict
+        Lists of values, expressions of `hptune.space`, frozen distributions of `scipy.stats`; several dicts are
+        alternatives.
+    n_iter : int, default 50
+        Candidates. A finite space that has fewer is tried out.
+    scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score
+        As in `GridSearchCV`. With several metrics the one that `refit` names guides the search, else the first.
+    random_state : int, RandomState or None, default None
+        Draws the candidates. Going on in `out` needs an int.
+    spark, out
+        As in `GridSearchCV`.
+
+    Raises
+    ------
+    ConfigurationError
+        By `fit`: a space that cannot be meant.
+    ValueError
+        By `fit`: `n_iter` is no whole number from 1 on.
+
+    Examples
+    --------
+    >>> from hptune.space import float_
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> X, y = load_iris(return_X_y=True)
+    >>> search = BayesSearchCV(
+    ...     LogisticRegression(max_iter=500), {"C": float_(0.01, 10, log=True)}, n_iter=4, random_state=0
+    ... )
+    >>> len(search.fit(X, y).cv_results_["params"])
+    4
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        search_spaces: Any,
+        *,
+        n_iter: int = 50,
+        scoring: Any = None,
+        n_jobs: int | None = None,
+        refit: Any = True,
+        cv: Any = None,
+        verbose: int = 0,
+        pre_dispatch: int | str = "2*n_jobs",
+        random_state: Any = None,
+        error_score: Any = np.nan,
+        return_train_score: bool = False,
+        spark: Any = None,
+        out: Any = None,
+    ) -> None:
+        super().__init__(
+            estimator=estimator,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            pre_dispatch=pre_dispatch,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        self.search_spaces = search_spaces
+        self.n_iter = n_iter
+        self.random_state = random_state
+        self.spark = spark
+        self.out = out
+
+    def _run_search(self, evaluate_candidates: Callable[[Sequence[Mapping[str, Any]]], Any]) -> None:
+        """Ask for candidates, have them evaluated, and tell what came of them, until there are `n_iter`."""
+        if not isinstance(self.n_iter, Integral) or self.n_iter < 1:
+            raise ValueError(f"n_iter must be a whole number from 1 on but is {self.n_iter!r}")
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        sampler = BayesianSampler(parse_space(self.search_spaces), seed)
+        with closing(engine_for(self.spark, self.n_jobs)) as engine:
+            slots = engine.slots
+        done = 0
+        self._fits: list[dict[str, Any]] = []
+        try:
+            while batch := sampler.ask(min(slots if done else max(slots, _FIRST), int(self.n_iter) - done)):
+                scores = self._guide(evaluate_candidates(batch))[done:]
+                sampler.tell(Scored(number, float(score)) for number, score in enumerate(scores, done))
+                done += len(batch)
+            judge_failures(self._fits, self.error_score)
+        finally:
+            del self._fits
+
+    def _handed_over(self, results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Without errors: scikit-learn would give up when all fits of one batch fail."""
+        self._fits += results
+        return [{**result, "fit_error": None} for result in results]
+
+    def _guide(self, results: Mapping[str, Any]) -> Any:
+        """The scores of all candidates so far in the metric that guides the search."""
+        means = [name for name in results if name.startswith("mean_test_")]
+        named = f"mean_test_{self.refit}"
+        return results[named if named in means else means[0]]

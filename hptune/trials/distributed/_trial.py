@@ -1,0 +1,203 @@
+"""A trial that is a Spark job: an estimator of ``pyspark.ml`` is fitted and what it predicts is evaluated."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import socket
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyspark
+from pyspark.ml import Estimator, PipelineModel
+from pyspark.sql import SparkSession
+
+from hptune.engine import Engine, Work, failed
+from hptune.errors import ConfigurationError
+from hptune.fitters import Reports
+from hptune.records import FitTask, Outcome
+from hptune.storage import write_atomically
+from hptune.trials._base import Finish, Trial
+from hptune.trials.distributed._estimators import content_of, is_barrier, with_params, workers_of
+from hptune.trials.distributed._metrics import Metrics
+from hptune.trials.distributed._rows import Rows
+
+__all__ = ["COMPARISON", "MODEL", "DistributedTrial", "distributed_trial"]
+
+MODEL = "model"  # a directory
+COMPARISON = "test_metrics.json"
+
+
+@dataclass(frozen=True)
+class DistributedTrial(Trial):
+    """A trial fits an estimator with the candidate's parameters on the whole cluster.
+
+    Parameters
+    ----------
+    estimator : pyspark.ml.Estimator
+        With the parameters that all trials have in common.
+    rows : Rows
+        What is learned from, and what ranks.
+    metrics : Metrics
+        What is told of predictions.
+    at_once : int
+        Trials that fit into the cluster together.
+    refit : bool, default True
+        Whether `finish` fits the winner on all rows but the test part, and saves it.
+    """
+
+    kind = "fit of pyspark.ml"
+    place = "driver"
+
+    estimator: Estimator[Any]
+    rows: Rows
+    metrics: Metrics
+    at_once: int = 1
+    refit: bool = True
+
+    @property
+    def n_folds(self) -> int:  # type: ignore[override]
+        """Folds, or the one validation part."""
+        return self.rows.n_folds
+
+    @property
+    def content(self) -> Mapping[str, Any]:
+        """The estimator, the rows and how they are split, and Spark's version."""
+        evaluators = {name: content_of(each) for name, each in self.metrics.evaluators.items()}
+        return {
+            "estimator": content_of(self.estimator),
+            "data": self.rows.fingerprint,
+            "cv.parts": sorted(self.rows.sizes.items()),
+            "metrics": evaluators,
+            "pyspark": pyspark.__version__,
+        }
+
+    @property
+    def shown(self) -> str:
+        """The estimator, and rows that it sees."""
+        return f"{sum(self.rows.sizes.values())} rows, {type(self.estimator).__name__}"
+
+    @contextmanager
+    def working(self, engine: Engine, out: Path | None, reports: Reports | None = None) -> Iterator[Work]:
+        """Fits on training rows, evaluates on the others; Spark jobs that are left in the end are cancelled."""
+        group = f"hptune-{uuid.uuid4().hex}"
+        context = self.rows.frame.sparkSession.sparkContext
+
+        def work(task: FitTask) -> list[Outcome]:
+            context.setJobGroup(group, f"hptune trial {task.rungs[0].candidate}, fold {task.fold}", True)
+            return self._outcomes(task)
+
+        try:
+            yield work
+        finally:
+            with suppress(Exception):  # of a session that has ended
+                context.cancelJobGroup(group)
+
+    def finish(self, params: Mapping[str, Any], out: Path | None) -> Finish:
+        """Fit the winner on training and validation rows, compare it on the test part with the estimator as it was."""
+        if not self.refit:
+            return Finish()
+        tuned = with_params(self.estimator, params).fit(self.rows.development)
+        before = self.rows.preparation
+        model = tuned if before is None else PipelineModel([*before.stages, tuned])
+        compared = self._compared(tuned)
+        notes = tuple(_comparison(compared)) if compared else ()
+        if out is None:
+            return Finish(model, notes=notes)
+        if compared:
+            write_atomically(out / COMPARISON, json.dumps(compared, indent=2) + "\n")
+        place = (out / MODEL).resolve().as_uri()
+        model.write().overwrite().save(place)
+        return Finish(model, f"{type(model).__module__}.{type(model).__name__}.load({place!r})", notes)
+
+    def _compared(self, tuned: Any) -> dict[str, dict[str, float]]:
+        """Metrics on the test part of the model as it was and the tuned one; nothing where there is no such part."""
+        test = self.rows.test
+        if test is None:
+            return {}
+        models = {"untuned": self.estimator.fit(self.rows.development), "tuned": tuned}
+        return {name: self.metrics.of(model.transform(test)) for name, model in models.items()}
+
+    def _outcomes(self, task: FitTask) -> list[Outcome]:
+        started, begun = time.time(), time.perf_counter()
+        model = with_params(self.estimator, task.params).fit(self.rows.train(task.fold))
+        fitted = time.perf_counter()
+        metrics = self.metrics.of(model.transform(self.rows.scored(task.fold)))
+        done, objective = time.perf_counter(), self.metrics.objective
+        value = metrics[objective.metric]
+        if math.isfinite(value):
+            scores = {objective.name: objective.score(value)}
+            outcomes = [
+                Outcome(task.rungs[0].candidate, task.fold, "ok", scores, metrics=metrics, fit_id=task.id)
+            ]
+        else:
+            outcomes = failed(task, f"{objective.metric} is {value}")
+        return [
+            replace(
+                outcome,
+                fit_time=fitted - begun,
+                score_time=done - fitted,
+                work_time=done - begun,
+                started=started,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+            )
+            for outcome in outcomes
+        ]
+
+
+def _comparison(compared: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+    """A line for each metric."""
+    for metric, value in compared["untuned"].items():
+        yield f"on the test part: {metric} {value:.5g} untuned, {compared['tuned'][metric]:.5g} tuned"
+
+
+def distributed_trial(
+    estimator: Estimator[Any],
+    rows: Rows,
+    metrics: Metrics,
+    candidates: Iterable[Mapping[str, Any]],
+    *,
+    slots: int,
+    refit: bool,
+) -> DistributedTrial:
+    """The trial, with as many at once as fit.
+
+    Parameters
+    ----------
+    estimator, rows, metrics, refit
+        As in `DistributedTrial`.
+    candidates : iterable of mapping
+        Those that are known, or stand for those that are not.
+    slots : int
+        Of the cluster.
+
+    Raises
+    ------
+    ConfigurationError
+        The workers of a trial can never run together.
+    """
+    session = rows.frame.sparkSession
+    workers = workers_of(estimator, candidates, rows.frame.rdd.getNumPartitions(), slots)
+    if is_barrier(estimator):
+        _check_barrier(session, workers, slots)
+    return DistributedTrial(estimator, rows, metrics, max(1, slots // workers), refit)
+
+
+def _check_barrier(session: SparkSession, workers: int, slots: int) -> None:
+    if session.sparkContext.getConf().get("spark.dynamicAllocation.enabled", "false") == "true":
+        raise ConfigurationError(
+            "the workers of a trial must run at the same time, which Spark's dynamic allocation does not wait for",
+            "set spark.dynamicAllocation.enabled to false and spark.executor.instances to what a trial needs",
+        )
+    if workers > slots:
+        raise ConfigurationError(
+            f"a trial has {workers} workers, which must run at the same time, but there are {slots} slots",
+            "set num_workers lower, or give Spark more cores",
+        )

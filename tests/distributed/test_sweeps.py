@@ -1,0 +1,190 @@
+"""Sweeps whose trials are Spark jobs: what they find, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from pyspark.ml import PipelineModel
+from pyspark.ml.evaluation import RegressionEvaluator
+from pyspark.ml.regression import LinearRegression
+from pyspark.sql import SparkSession
+
+from hptune import run_sweep
+from hptune.errors import ConfigurationError, InputDataError
+from hptune.status import read_status
+from hptune.trials.distributed import Source, metrics_of, open_rows
+from tests.builders import spark_session
+from tests.distributed.tables import diabetes
+
+pytestmark = pytest.mark.spark
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[SparkSession]:
+    with spark_session("local[2]", **{"spark.sql.shuffle.partitions": "2"}) as session:
+        yield session
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return diabetes(tmp_path_factory.mktemp("data") / "diabetes.csv")
+
+
+def config(table: Path, **keys: Any) -> dict[str, Any]:
+    return {
+        "name": "diabetes",
+        "data": {"path": str(table), "target": "target"},
+        "estimator": {"class": "pyspark.ml.regression.LinearRegression", "params": {"maxIter": 5}},
+        "search_space": {"regParam": [0.0, 1000.0], "elasticNetParam": 0.0},
+        "cv": {"type": "holdout", "validation": 0.15, "test": 0.25},
+        **keys,
+    }
+
+
+def test_a_holdout_sweep_keeps_what_pyspark_itself_finds(
+    spark: SparkSession, table: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    result = run_sweep(config(table), out=str(out))
+    assert result.best_params == {"regParam": 0.0, "elasticNetParam": 0.0}
+    rows = pd.read_csv(out / "results.csv")
+    assert rows["status"].tolist() == ["ok", "ok"] and rows["mean_test_R^2"].is_monotonic_decreasing
+    best = result.best_run()
+    assert set(best.metrics) == {"MSE", "RMSE", "R^2", "MAE"}
+    raw = Source(str(table), target="target")
+    parts = open_rows(
+        spark, raw, {"type": "holdout", "validation": 0.15, "test": 0.25}, 0, assemble=True, missing=False
+    )
+    model = LinearRegression(labelCol="target", maxIter=5, regParam=0.0).fit(parts.train(0))
+    scored = model.transform(parts.scored(0))
+    for name, spelled in {"MSE": "mse", "RMSE": "rmse", "R^2": "r2", "MAE": "mae"}.items():
+        evaluator = RegressionEvaluator(labelCol="target", metricName=spelled)
+        assert best.metrics[name] == pytest.approx(evaluator.evaluate(scored), rel=1e-9)
+    compared = json.loads((out / "test_metrics.json").read_text())
+    assert set(compared) == {"untuned", "tuned"}
+    loaded = PipelineModel.load((out / "model").resolve().as_uri())
+    untouched = spark.read.csv(str(table), header=True, inferSchema=True)
+    assert loaded.transform(untouched).count() == 442
+    tuned = parts.test
+    assert tuned is not None
+    predicted = result.best_model.stages[-1].transform(tuned)
+    r2 = RegressionEvaluator(labelCol="target", metricName="r2").evaluate(predicted)
+    assert compared["tuned"]["R^2"] == pytest.approx(r2)
+
+
+def test_a_sweep_over_folds_of_a_pipeline_goes_on_where_it_was(
+    spark: SparkSession, table: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    keys = config(
+        table,
+        estimator="tests.distributed.tables:trees",
+        search_space={"maxDepth": [1, 3]},
+        cv=2,
+        objective={"primary_metric": "RMSE"},
+        refit=False,
+    )
+    first = run_sweep(keys, out=str(out))
+    assert first.metric == "neg_RMSE" and first.best_score < 0
+    assert [len(run.fold_metrics) for run in first.children()] == [2, 2]
+    again = run_sweep(keys, out=str(out), resume=True)
+    assert again.table.equals(first.table)
+    assert read_status(out).state == "finished"
+    wider = run_sweep(
+        {**keys, "search_space": {"GBTRegressor__maxDepth": [2], "maxDepth": 2}},
+        out=str(tmp_path / "wider"),
+    )
+    assert len(wider.table) == 1
+
+
+def test_parts_depend_on_rows_and_seed_alone(spark: SparkSession, table: Path, tmp_path: Path) -> None:
+    keys: dict[str, Any] = {"assemble": False, "missing": False}
+    source = Source(str(table), target="target")
+    holdout = {"type": "holdout", "validation": 0.15, "test": 0.25}
+    one = open_rows(spark, source, holdout, 0, **keys)
+    lines = table.read_text().splitlines()
+    (tmp_path / "apart").mkdir()
+    for part in range(3):
+        text = "\n".join([lines[0], *lines[:0:-1][part::3]])
+        (tmp_path / "apart" / f"{part}.csv").write_text(text + "\n")
+    elsewhere = Source(str(tmp_path / "apart"), "csv", target="target")
+    other = open_rows(spark, elsewhere, holdout, 0, **keys)
+    assert one.fingerprint == other.fingerprint
+
+    def content(frame: Any) -> set[tuple[Any, ...]]:
+        return {tuple(row) for row in frame.collect()}
+
+    assert content(one.train(0)) == content(other.train(0))
+    assert content(one.scored(0)) == content(other.scored(0))
+    parts = [content(one.train(0)), content(one.scored(0)), content(one.test)]
+    assert sum(map(len, parts)) == 442 == len(set.union(*parts))
+    assert 0.18 < len(parts[2]) / 442 < 0.32 and 0.10 < len(parts[1]) / (442 - len(parts[2])) < 0.20
+    assert content(open_rows(spark, source, holdout, 1, **keys).test) != parts[2]
+    folds = open_rows(spark, source, 3, 0, **keys)
+    scored = [content(folds.scored(fold)) for fold in range(3)]
+    assert len(set.union(*scored)) == 442 and all(
+        scored[f].isdisjoint(content(folds.train(f))) for f in range(3)
+    )
+
+
+@pytest.mark.parametrize(
+    ("keys", "what"),
+    [
+        ({"search_space": {"regParm": [0.1]}}, "did you mean 'regParam'"),
+        ({"objective": {"primary_metric": "RSME"}}, "did you mean 'RMSE'"),
+        ({"cv": {"type": "holdout", "validation": 1.5}}, "must lie between 0 and 1"),
+        ({"engine": "serial"}, "use the spark engine"),
+        ({"early_stopping": {"rounds": 3}}, "early_stopping"),
+        ({"estimator": "sklearn.linear_model.Ridge"}, "is no estimator of pyspark.ml"),
+        ({"estimator": {"class": "pyspark.ml.regression.LinearRegression", "params": {"x": 1}}}, "params"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    spark: SparkSession, table: Path, tmp_path: Path, keys: dict[str, Any], what: str
+) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        run_sweep(config(table, **keys), out=str(tmp_path / "out"))
+    assert what in str(refused.value)
+
+
+def test_a_table_that_cannot_be_learned_from(spark: SparkSession, table: Path, tmp_path: Path) -> None:
+    frame = pd.read_csv(table)
+    frame.loc[3, "bmi"] = None
+    frame.to_csv(tmp_path / "holes.csv", index=False)
+    with pytest.raises(InputDataError, match="'bmi' has missing values"):
+        run_sweep(config(tmp_path / "holes.csv"), out=str(tmp_path / "out"))
+    with pytest.raises(InputDataError, match="no column 'price'"):
+        run_sweep(config(table), target="price", out=str(tmp_path / "out"))
+    with pytest.raises(InputDataError, match="cannot be read"):
+        run_sweep(config(tmp_path / "absent.csv"), out=str(tmp_path / "out"))
+
+
+def test_a_failing_trial_is_a_row(spark: SparkSession, table: Path, tmp_path: Path) -> None:
+    result = run_sweep(
+        config(table, search_space={"regParam": [0.1, -1.0]}, refit=False), out=str(tmp_path / "out")
+    )
+    assert result.table["status"].tolist() == ["ok", "failed"]
+    assert "regParam" in result.table["error"].iloc[1]
+
+
+def test_an_evaluator_of_any_kind(spark: SparkSession) -> None:
+    def load(name: str) -> Any:
+        return RegressionEvaluator
+
+    columns = {"labelCol": "target", "predictionCol": "prediction"}
+    named = metrics_of("rmse", ["MAE"], columns, load)
+    assert named.objective.goal == "minimize" and set(named.evaluators) == {"rmse", "MAE"}
+    assert metrics_of("areaUnderROC", [], columns, load).objective.goal == "maximize"
+    assert (
+        metrics_of("pyspark.ml.evaluation.RegressionEvaluator", [], columns, load).objective.goal
+        == "minimize"
+    )
+    frame = spark.createDataFrame([(1.0, 1.5), (2.0, 2.0)], ["target", "prediction"])
+    assert named.of(frame) == {"rmse": pytest.approx(0.125**0.5), "MAE": 0.25}
+    constant = spark.createDataFrame([(1.0, 1.5), (1.0, 2.0)], ["target", "prediction"])
+    assert str(metrics_of(None, [], columns, load).of(constant)["R^2"]) == "nan"
