@@ -200,11 +200,14 @@ def channel_cost(sweep: Sweep) -> float:
     policy: Policy = BanditPolicy(slack_factor=1000.0)  # judges every round and stops nobody
     under = replace(sweep, early_termination=policy)
     parent, child = multiprocessing.get_context("spawn").Pipe()
-    driver = multiprocessing.get_context("spawn").Process(target=_serve, args=(policy, child))
+    driver = multiprocessing.get_context("spawn").Process(target=_serve, args=(policy, child), daemon=True)
     driver.start()
     address: Address = parent.recv()
     timed = _Timed(_Remote(address, policy))
     data = replace(evaluation(under, 1), reports=timed)
+    timed.report(-1, 1, float("nan"))  # the connection, once for each process
+    timed.finish(-1)
+    timed.seconds = 0.0
     start = time.process_time()
     outcomes = [outcome for task in agenda(under).tasks for outcome in evaluate(data, task)]
     seconds = time.process_time() - start
