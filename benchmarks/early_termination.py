@@ -16,20 +16,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
 from hptune.build import build_sweep
-from hptune.config import parse_config
+from hptune.config import SweepConfig, parse_config
 from hptune.engine import SerialEngine
-from hptune.fitters import Reports, evaluate
+from hptune.fitters import Reports
 from hptune.live import Address, LiveServer
 from hptune.policies import BanditPolicy, Policy, parse_policy
 from hptune.sample import write_sample
 from hptune.summary import SweepResult
-from hptune.sweep import Sweep, agenda, evaluation, run
+from hptune.sweep import Sweep, agenda, run
 from hptune.termination import Judge
 from hptune.termination._reports import _Remote
 
@@ -124,7 +124,7 @@ def search(table: Mapping[str, Any], candidates: int, cache: Path) -> Sweep:
         "cv": {"type": "KFold", "n_splits": 5, "shuffle": True, "random_state": 0},
         "refit": False,
     }
-    return build_sweep(parse_config(raw), cache=cache)
+    return build_sweep(cast(SweepConfig, parse_config(raw)), cache=cache)
 
 
 def saving(exhaustive: SweepResult, under: SweepResult) -> Saving:
@@ -204,13 +204,13 @@ def channel_cost(sweep: Sweep) -> float:
     driver.start()
     address: Address = parent.recv()
     timed = _Timed(_Remote(address, policy))
-    data = replace(evaluation(under, 1), reports=timed)
-    timed.report(-1, 1, float("nan"))  # the connection, once for each process
-    timed.finish(-1)
-    timed.seconds = 0.0
-    start = time.process_time()
-    outcomes = [outcome for task in agenda(under).tasks for outcome in evaluate(data, task)]
-    seconds = time.process_time() - start
+    with under.working(SerialEngine(), len(under.candidates), None, timed) as work:
+        timed.report(-1, 1, float("nan"))  # the connection, once for each process
+        timed.finish(-1)
+        timed.seconds = 0.0
+        start = time.process_time()
+        outcomes = [outcome for task in agenda(under).tasks for outcome in work(task)]
+        seconds = time.process_time() - start
     parent.send(None)
     served = float(parent.recv())
     driver.join()
