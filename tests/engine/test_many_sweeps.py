@@ -49,6 +49,7 @@ def left(directory: Path) -> Counter[str]:
     )
 
 
+@pytest.mark.slow
 def test_fifty_sweeps_leave_no_file_handle_thread_or_accumulator(place: Any, tmp_path: Path) -> None:
     def sweep() -> None:
         work = functools.partial(held, np.zeros(20_000))

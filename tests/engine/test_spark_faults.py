@@ -42,7 +42,7 @@ class Dying(ClassifierMixin, BaseEstimator):
         return np.full(len(X), self.constant)
 
 
-@pytest.fixture(scope="module", params=["local[2]", "local[2,4]"])
+@pytest.fixture(scope="module", params=[pytest.param("local[2]", marks=pytest.mark.slow), "local[2,4]"])
 def engine(request: pytest.FixtureRequest) -> Iterator[Any]:
     from hptune.engine._spark import SparkEngine
 

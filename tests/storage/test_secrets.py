@@ -121,7 +121,7 @@ def run_watched(tmp_path: Path, program: str, *arguments: object, **environment:
 
 
 @pytest.mark.spark
-@pytest.mark.parametrize("kind", ["key", "token"])
+@pytest.mark.parametrize("kind", ["key", pytest.param("token", marks=pytest.mark.slow)])
 def test_no_secret_is_left_shown_or_inherited(container: Container, tmp_path: Path, kind: str) -> None:
     write_sample(tmp_path / "raw", scale=0.004)
     (tmp_path / "events").mkdir()
