@@ -73,6 +73,7 @@ def test_cores_of_an_executor_come_from_the_settings(
     assert _executor_cores(master, configured) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_a_cluster_keeps_idle_cores_for_few_tasks(tmp_path: Path) -> None:
     script = tmp_path / "sweep.py"

@@ -32,7 +32,9 @@ CASE = Case(
 )
 
 
-@pytest.fixture(scope="module", params=["local[2,4]", "local-cluster[2,1,1024]"])
+@pytest.fixture(
+    scope="module", params=["local[2,4]", pytest.param("local-cluster[2,1,1024]", marks=pytest.mark.slow)]
+)
 def spark(request: pytest.FixtureRequest) -> Iterator[Engine]:
     from hptune.engine._spark import SparkEngine
 

@@ -66,6 +66,7 @@ def test_places_that_hadoop_does_not_know_are_one_line(opener: Opener) -> None:
         opener("wasbs://container@account.blob.core.windows.net/x?sig=topsecret")
 
 
+@pytest.mark.slow
 def test_a_sweep_reads_and_writes_through_a_mount_table(hptune: Run, tmp_path: Path) -> None:
     write_sample(tmp_path / "raw", scale=0.004)
     (tmp_path / "runs").mkdir()
