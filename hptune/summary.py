@@ -41,7 +41,7 @@ class Savings:
     """What sharing saved.
 
     `seconds_asked` is what the fits would have taken one by one, `seconds_worked` what they took. `reused` fold
-    scores of all `cells` were in the journal of earlier sessions.
+    scores of all `cells` were in the journal of earlier sessions, `stopped` candidates were not fitted to the end.
     """
 
     cells: int
@@ -51,6 +51,7 @@ class Savings:
     seconds_asked: float
     seconds_worked: float
     reused: int = 0
+    stopped: int = 0
 
     @property
     def factor(self) -> float:
@@ -141,6 +142,7 @@ def savings(plan: Plan, cells: Cells, *, reused: int = 0) -> Savings:
         seconds_asked=sum(outcome.fit_time + outcome.score_time for outcome in outcomes),
         seconds_worked=sum(outcome.work_time for outcome in outcomes),
         reused=reused,
+        stopped=len({outcome.candidate for outcome in outcomes if outcome.status == "stopped"}),
     )
 
 
@@ -215,6 +217,8 @@ def _work(saved: Savings, engine: Engine) -> Iterator[str]:
 
 def _shared(saved: Savings) -> str:
     rounds = f", {saved.rounds_trained:,} of {saved.rounds_asked:,} rounds" if saved.rounds_asked else ""
+    if saved.stopped:  # folds that take turns overlap in time, which then tells nothing of sharing
+        return f"{_many(saved.stopped, 'candidate')} stopped early{rounds}"
     return f"work shared {saved.factor:.1f}x: {saved.fits:,} fits instead of {saved.cells:,}{rounds}"
 
 

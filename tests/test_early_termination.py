@@ -269,7 +269,9 @@ def test_the_command_line_tells_who_was_stopped(
 ) -> None:
     Path("sweep.yaml").write_text(yaml.safe_dump(file_of({"type": "asha", "min_resource": 3})))
     assert main(["sweep", "--config", "sweep.yaml", "--out", "out", "--cache", "cache"]) == 0
-    assert "stopped" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert " stopped early" in told
+    assert "work shared" not in told
     table = pd.read_csv("out/results.csv")
     assert {"stopped_after", "last_score"} <= set(table)
     assert "status: stopped" in Path("out/sweeping_results.txt").read_text()
