@@ -9,6 +9,7 @@ import socket
 import traceback
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol, TypeAlias
 
 import cloudpickle
@@ -25,6 +26,7 @@ __all__ = [
     "Host",
     "Work",
     "failed",
+    "feed_of",
     "guarded",
     "original_exception",
     "this_host",
@@ -39,6 +41,12 @@ _ERROR_BYTES_BESIDE_EXCEPTION = 1024  # with the pickled exception an outcome st
 
 Work: TypeAlias = Callable[[FitTask], list[Outcome]]
 Feed: TypeAlias = Callable[[int], Sequence[FitTask]]
+
+
+def feed_of(tasks: Sequence[FitTask]) -> Feed:
+    """Gives tasks that are known beforehand, in their order."""
+    left = iter(tasks)
+    return lambda free: list(islice(left, free))
 
 
 @dataclass(frozen=True)

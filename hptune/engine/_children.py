@@ -27,7 +27,7 @@ from typing import Any
 
 import cloudpickle
 
-from hptune.engine._base import Feed, failed
+from hptune.engine._base import Feed, failed, feed_of
 from hptune.engine._child import BEGUN
 from hptune.engine._payload import Payload
 from hptune.records import FitTask, Outcome, Status
@@ -224,8 +224,7 @@ def fits_in(
     pool: Pool, payload: Payload, tasks: Sequence[FitTask], tried: int = 0
 ) -> Iterator[list[Outcome]]:
     """One outcome for every cell of every task, each task's as they come: `fits_fed` with tasks known beforehand."""
-    left = deque(tasks)
-    return fits_fed(pool, payload, lambda free: [left.popleft() for _ in range(min(free, len(left)))], tried)
+    return fits_fed(pool, payload, feed_of(tasks), tried)
 
 
 def fits_fed(pool: Pool, payload: Payload, feed: Feed, tried: int = 0) -> Iterator[list[Outcome]]:

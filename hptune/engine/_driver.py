@@ -5,10 +5,9 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Generator, Sequence
 
-from hptune.engine._base import Feed, Host, Work, failed, guarded, this_host
+from hptune.engine._base import Feed, Host, Work, failed, feed_of, guarded, this_host
 from hptune.live import Place
 from hptune.records import FitTask, Outcome
 
@@ -54,10 +53,7 @@ class DriverEngine:
         self, tasks: Sequence[FitTask], work: Work, description: str
     ) -> Generator[list[Outcome], None, None]:
         """Each task's outcomes as they come."""
-        left = deque(tasks)
-        yield from self.run_fed(
-            lambda free: [left.popleft() for _ in range(min(free, len(left)))], work, description
-        )
+        yield from self.run_fed(feed_of(tasks), work, description)
 
     def run_fed(self, feed: Feed, work: Work, description: str) -> Generator[list[Outcome], None, None]:
         """Outcomes as they come, of tasks that `feed` gives while others run; closing it begins no others."""
