@@ -155,11 +155,9 @@ class Identity(CellIdentity):
         How fits are stopped.
     seed : int, optional
         The configuration's, where there is one.
-    early_termination : mapping, optional
-        The policy that stops candidates.
     further : mapping, optional
-        What else decides, by the key of the configuration that tells it: of a sweep that finds its candidates while
-        it runs, what decides which.
+        What else decides, by the key of the configuration that tells it: the policy that stops candidates; of a sweep
+        that finds them while it runs, what decides which.
     """
 
     kind = "fit on a fold"
@@ -172,7 +170,6 @@ class Identity(CellIdentity):
     metrics: Sequence[str]
     early_stopping: EarlyStopping | None = None
     seed: int | None = None
-    early_termination: Mapping[str, Any] | None = None
     further: Mapping[str, Any] | None = None
 
     @cached_property
@@ -188,7 +185,6 @@ class Identity(CellIdentity):
             "metrics": list(self.metrics),
             "objective": self._shared["the scorer"].text,
             "early_stopping": early and [early.rounds, early.validation_fraction, early.seed],
-            **({} if self.early_termination is None else {"early_termination": self.early_termination}),
             **(self.further or {}),
         }
 
@@ -217,7 +213,7 @@ class TrialIdentity(CellIdentity):
         What ranks.
     n_folds : int, default 1
         Runs of each candidate.
-    seed, early_termination, further
+    seed, further
         As in `Identity`.
     """
 
@@ -227,7 +223,6 @@ class TrialIdentity(CellIdentity):
     objective: Objective
     n_folds: int = 1
     seed: int | None = None
-    early_termination: Mapping[str, Any] | None = None
     further: Mapping[str, Any] | None = None
 
     @cached_property
@@ -239,7 +234,6 @@ class TrialIdentity(CellIdentity):
             "cv": self._folds,
             **{name: told.text for name, told in self._shared.items()},
             "objective": [self.objective.metric, self.objective.goal],
-            **({} if self.early_termination is None else {"early_termination": self.early_termination}),
             **(self.further or {}),
         }
 

@@ -16,12 +16,12 @@ from hptune.fitters import Reports
 from hptune.identity import CellIdentity
 from hptune.outputs import JOURNAL, Winner, plain_json
 from hptune.plan import Plan
-from hptune.policies import Policy
+from hptune.policies import Policy, written
 from hptune.records import Reject
 from hptune.resume import Agenda, exploring_agenda, fresh_agenda, resumed_agenda, resumed_exploration
 from hptune.trials import Finish
 
-__all__ = ["AnySweep", "agenda", "sampling_of"]
+__all__ = ["AnySweep", "agenda", "further_of"]
 
 _DECIDES = (
     "sampling_algorithm",
@@ -132,9 +132,12 @@ def agenda(
     return resumed_agenda(plan, identity, out / JOURNAL, config, shown, extend=extend)
 
 
-def sampling_of(sweep: AnySweep) -> dict[str, Any] | None:
-    """Of a sweep that finds its candidates while it runs, what decides which."""
-    return None if sweep.adaptive is None else {key: sweep.config.get(key) for key in _DECIDES}
+def further_of(sweep: AnySweep) -> dict[str, Any]:
+    """What decides beside data, fits and metric: the policy, and how candidates are found while the sweep runs."""
+    policy = sweep.early_termination
+    stopping = {} if policy is None else {"early_termination": written(policy)}
+    sampling = {} if sweep.adaptive is None else {key: sweep.config.get(key) for key in _DECIDES}
+    return stopping | sampling
 
 
 def _exploration(sweep: AnySweep, adaptive: Adaptive) -> Exploration:

@@ -33,10 +33,10 @@ from hptune.identity import Identity
 from hptune.matrix import FeatureMatrix
 from hptune.outputs import Winner, write_model, write_predictions
 from hptune.plan import Plan, make_plan
-from hptune.policies import Policy, written
+from hptune.policies import Policy
 from hptune.records import EarlyStopping, Reject
 from hptune.results import commonest_cause
-from hptune.sweep._base import sampling_of
+from hptune.sweep._base import further_of
 from hptune.trials import Finish
 
 __all__ = ["Sweep"]
@@ -152,8 +152,7 @@ class Sweep:
             metrics=self.metrics,
             early_stopping=self.early_stopping,
             seed=self.config.get("seed"),
-            early_termination=None if self.early_termination is None else written(self.early_termination),
-            further=sampling_of(self),
+            further=further_of(self),
         )
 
     @contextmanager

@@ -17,10 +17,10 @@ from hptune.fitters import Reports
 from hptune.identity import TrialIdentity
 from hptune.outputs import Winner
 from hptune.plan import Plan
-from hptune.policies import Policy, written
+from hptune.policies import Policy
 from hptune.records import Objective
 from hptune.results import commonest_cause
-from hptune.sweep._base import sampling_of
+from hptune.sweep._base import further_of
 from hptune.trials import Finish, Trial, metric_never_logged
 
 __all__ = ["TrialSweep"]
@@ -116,8 +116,7 @@ class TrialSweep:
             objective=self.objective,
             n_folds=self.n_folds,
             seed=self.config.get("seed"),
-            early_termination=None if self.early_termination is None else written(self.early_termination),
-            further=sampling_of(self),
+            further=further_of(self),
         )
 
     @contextmanager
