@@ -65,6 +65,7 @@ def build_distributed(
     """
     from hptune.trials.distributed import (
         Source,
+        check_workers,
         distributed_trial,
         is_pipeline,
         metrics_of,
@@ -80,6 +81,7 @@ def build_distributed(
     _check_keys(config)
     candidates, probes = candidates_of(config, say)
     estimator = _estimator(config, probes)
+    check_workers(session, estimator, probes, slots)
     whole = is_pipeline(estimator)
     data = config.data
     source = Source(data.path, data.format, data.target, data.id, data.weight, data.group)

@@ -10,7 +10,7 @@ from hptune.trials.distributed._estimators import (
 )
 from hptune.trials.distributed._metrics import Metrics, metrics_of
 from hptune.trials.distributed._rows import Rows, Source, open_rows
-from hptune.trials.distributed._trial import DistributedTrial, distributed_trial
+from hptune.trials.distributed._trial import DistributedTrial, check_workers, distributed_trial
 
 __all__ = [
     "DistributedTrial",
@@ -18,6 +18,7 @@ __all__ = [
     "Rows",
     "Source",
     "check_names",
+    "check_workers",
     "distributed_trial",
     "is_estimator",
     "is_pipeline",

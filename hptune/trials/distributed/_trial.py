@@ -28,7 +28,7 @@ from hptune.trials.distributed._estimators import content_of, is_barrier, with_p
 from hptune.trials.distributed._metrics import Metrics
 from hptune.trials.distributed._rows import Rows
 
-__all__ = ["COMPARISON", "MODEL", "DistributedTrial", "distributed_trial"]
+__all__ = ["COMPARISON", "MODEL", "DistributedTrial", "check_workers", "distributed_trial"]
 
 MODEL = "model"  # a directory
 COMPARISON = "test_metrics.json"
@@ -177,25 +177,36 @@ def distributed_trial(
         Those that are known, or stand for those that are not.
     slots : int
         Of the cluster.
+    """
+    workers = workers_of(estimator, candidates, rows.frame.rdd.getNumPartitions(), slots)
+    return DistributedTrial(estimator, rows, metrics, max(1, slots // workers), refit)
+
+
+def check_workers(
+    session: SparkSession, estimator: Estimator[Any], candidates: Iterable[Mapping[str, Any]], slots: int
+) -> None:
+    """Refuse workers that must run at the same time and never can, before the rows are read.
+
+    Parameters
+    ----------
+    session : SparkSession
+        Whose settings count.
+    estimator, candidates, slots
+        As in `distributed_trial`.
 
     Raises
     ------
     ConfigurationError
-        The workers of a trial can never run together.
+        Spark's dynamic allocation is on, or a trial has more workers than there are slots.
     """
-    session = rows.frame.sparkSession
-    workers = workers_of(estimator, candidates, rows.frame.rdd.getNumPartitions(), slots)
-    if is_barrier(estimator):
-        _check_barrier(session, workers, slots)
-    return DistributedTrial(estimator, rows, metrics, max(1, slots // workers), refit)
-
-
-def _check_barrier(session: SparkSession, workers: int, slots: int) -> None:
-    if session.sparkContext.getConf().get("spark.dynamicAllocation.enabled", "false") == "true":
+    if not is_barrier(estimator):
+        return
+    if session.sparkContext.getConf().get("spark.dynamicAllocation.enabled", "false").lower() == "true":
         raise ConfigurationError(
             "the workers of a trial must run at the same time, which Spark's dynamic allocation does not wait for",
             "set spark.dynamicAllocation.enabled to false and spark.executor.instances to what a trial needs",
         )
+    workers = workers_of(estimator, candidates, slots, slots)
     if workers > slots:
         raise ConfigurationError(
             f"a trial has {workers} workers, which must run at the same time, but there are {slots} slots",
