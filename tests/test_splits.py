@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.linear_model import Ridge
 
+from hptune import run_sweep
 from hptune.config import parse_config
 from hptune.matrix import FeatureMatrix
 from hptune.splits import folds_of
@@ -60,3 +64,25 @@ def test_another_seed_draws_other_folds() -> None:
     cv = {"type": "KFold", "n_splits": 3, "shuffle": True}
     drawn = [folds_of(parse_config({**RAW, "cv": cv, "seed": s}).cv, rows(), classifier=True) for s in (1, 2)]
     assert drawn[0][0][1].tolist() != drawn[1][0][1].tolist()
+
+
+def test_folds_of_ones_own_are_the_values_of_a_column_that_is_no_feature(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(40, 3)), columns=["a", "b", "y"])
+    table["fold"] = rng.choice([9, 2, 5], size=40)
+    table.to_csv(tmp_path / "rows.csv", index=False)
+    raw = {
+        "data": {"path": str(tmp_path / "rows.csv"), "target": "y", "group": "fold"},
+        "estimator": "sklearn.linear_model.Ridge",
+        "search_space": {"alpha": [0.5]},
+        "cv": {"type": "LeaveOneGroupOut"},
+        "engine": "serial",
+        "out": str(tmp_path / "out"),
+    }
+    found = [fold["score"] for fold in run_sweep(raw).best_run().fold_metrics]
+    expected = []
+    for fold in (2, 5, 9):
+        train, scored = table[table.fold != fold], table[table.fold == fold]
+        model = Ridge(alpha=0.5).fit(train[["a", "b"]].to_numpy(), train["y"])
+        expected.append(model.score(scored[["a", "b"]].to_numpy(), scored["y"]))
+    assert found == pytest.approx(expected, rel=1e-9)

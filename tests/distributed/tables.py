@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 from pyspark.ml import Pipeline
-from pyspark.ml.feature import VectorAssembler
-from pyspark.ml.regression import GBTRegressor
+from pyspark.ml.feature import RFormula, VectorAssembler
+from pyspark.ml.regression import GBTRegressor, LinearRegression
 from sklearn.datasets import load_diabetes
 
-__all__ = ["diabetes", "trees"]
+__all__ = ["all_columns", "diabetes", "trees"]
 
 
 def diabetes(path: Path) -> Path:
@@ -27,3 +27,9 @@ def trees() -> Pipeline:
     """Small trees over two columns."""
     features: Any = VectorAssembler(inputCols=["bmi", "bp"], outputCol="features")
     return Pipeline(stages=[features, GBTRegressor(labelCol="target", maxIter=2, seed=0)])
+
+
+def all_columns() -> Pipeline:
+    """A linear model over whatever columns there are."""
+    features: Any = RFormula(formula="target ~ .", labelCol="number")
+    return Pipeline(stages=[features, LinearRegression(labelCol="target")])

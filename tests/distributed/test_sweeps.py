@@ -13,6 +13,7 @@ from pyspark.ml import PipelineModel
 from pyspark.ml.evaluation import RegressionEvaluator
 from pyspark.ml.regression import LinearRegression
 from pyspark.sql import SparkSession
+from sklearn.linear_model import LinearRegression as SkLinearRegression
 
 from hptune import run_sweep
 from hptune.errors import ConfigurationError, InputDataError
@@ -100,6 +101,44 @@ def test_a_sweep_over_folds_of_a_pipeline_goes_on_where_it_was(
         out=str(tmp_path / "wider"),
     )
     assert len(wider.table) == 1
+
+
+@pytest.mark.parametrize("named", ["class", "pipeline"])
+def test_folds_of_ones_own_are_the_values_of_a_column_that_is_no_feature(
+    spark: SparkSession, tmp_path: Path, named: str
+) -> None:
+    frame = pd.read_csv(diabetes(tmp_path / "diabetes.csv"))[["bmi", "bp", "age", "target"]]
+    frame["fold"] = [(7, 20, 3)[number % 3] for number in range(len(frame))]
+    frame.loc[:99, "fold"] = 20
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    keys = config(tmp_path / "rows.csv", cv={"type": "LeaveOneGroupOut"}, refit=False)
+    keys["data"]["group"] = "fold"
+    if named == "pipeline":
+        keys |= {"estimator": "tests.distributed.tables:all_columns", "search_space": {"regParam": [0.0]}}
+    result = run_sweep(keys, out=str(tmp_path / "out"))
+    expected = []
+    for fold in (3, 7, 20):
+        train, scored = (
+            frame[rows].drop(columns="fold") for rows in (frame.fold != fold, frame.fold == fold)
+        )
+        model = SkLinearRegression().fit(train.drop(columns="target"), train["target"])
+        expected.append(model.score(scored.drop(columns="target"), scored["target"]))
+    best = result.best_run()
+    assert [fold["R^2"] for fold in best.fold_metrics] == pytest.approx(expected, rel=1e-6)
+
+
+def test_columns_that_are_no_folds_are_refused(spark: SparkSession, table: Path, tmp_path: Path) -> None:
+    by_group = {"type": "LeaveOneGroupOut"}
+    with pytest.raises(ConfigurationError, match="name the column as data.group"):
+        run_sweep(config(table, cv=by_group), out=str(tmp_path / "out"))
+    with pytest.raises(ConfigurationError, match="has more than a type"):
+        run_sweep(config(table, cv=by_group | {"n_splits": 3}), group="sex", out=str(tmp_path / "out"))
+    frame = pd.read_csv(table).assign(one=1, row=range(442))
+    frame["holes"] = (frame["row"] % 3).where(frame["row"] > 2)
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    for column, what in (("one", "the same value"), ("row", "more than 100 values"), ("holes", "missing")):
+        with pytest.raises(InputDataError, match=what):
+            run_sweep(config(tmp_path / "rows.csv", cv=by_group), group=column, out=str(tmp_path / "out"))
 
 
 def test_parts_depend_on_rows_and_seed_alone(spark: SparkSession, table: Path, tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ __all__ = ["Rows", "Source", "open_rows"]
 FEATURES = "features"
 _PART = "hptune_part"
 _TEST = -1
+_BY_GROUP = "LeaveOneGroupOut"  # scikit-learn's name
+_MOST_GROUPS = 100
 _BITS = 32  # of the number that decides a row's part
 _FORMATS = {".csv": "csv", ".gz": "csv", ".parquet": "parquet", ".libsvm": "libsvm", ".svm": "libsvm"}
 
@@ -88,6 +90,8 @@ class Rows:
         Of the rows as they were read.
     columns : mapping of str to str
         Names of columns by the parameter of an estimator that tells them.
+    fold_column : str, optional
+        The column whose values are the folds.
     """
 
     frame: DataFrame
@@ -95,6 +99,7 @@ class Rows:
     preparation: PipelineModel | None
     fingerprint: str
     columns: Mapping[str, str]
+    fold_column: str | None = None
 
     def train(self, fold: int) -> DataFrame:
         """What a trial learns from."""
@@ -141,8 +146,8 @@ def open_rows(
     source : Source
         The table.
     cv : int or mapping
-        A number of folds, or ``{type: holdout, validation: 0.15, test: 0.25}``: `test` of all rows, `validation`
-        of the others.
+        A number of folds; ``{type: LeaveOneGroupOut}``, where each value of the column ``group`` is a fold; or
+        ``{type: holdout, validation: 0.15, test: 0.25}``: `test` of all rows, `validation` of the others.
     seed : int
         Draws the parts.
     assemble : bool
@@ -157,11 +162,15 @@ def open_rows(
     InputDataError
         The rows cannot be read or learned from.
     """
-    n_folds, shares = _parts(cv)
+    by_group = _is_by_group(cv, source)
+    n_folds, shares = (0, (0.0, 0.0)) if by_group else _parts(cv)
     try:
         raw = _read(spark, source)
-        hashed = [source.group] if source.group else raw.columns
-        parted = raw.withColumn(_PART, _part(hashed, seed, n_folds, shares))
+        if by_group:
+            parted, n_folds = _parted_by_group(raw, source)
+        else:
+            hashed = [source.group] if source.group else raw.columns
+            parted = raw.withColumn(_PART, _part(hashed, seed, n_folds, shares))
         fingerprint = _fingerprint(raw)
         frame, preparation = parted, None
         if assemble and FEATURES not in raw.columns:
@@ -177,7 +186,8 @@ def open_rows(
             kept = [source.label, *([source.weight] if source.weight else []), FEATURES, _PART]
             frame = frame.select(*kept)
         frame = _labelled(frame, source.label).persist()
-        rows = Rows(frame, n_folds, preparation, fingerprint, _columns(source))
+        fold_column = source.group if by_group else None
+        rows = Rows(frame, n_folds, preparation, fingerprint, _columns(source), fold_column)
         _check_sizes(rows, shares)
     except PySparkException as error:
         reason = str(error).strip().splitlines()[0][:300]
@@ -200,13 +210,43 @@ def _read(spark: SparkSession, source: Source) -> DataFrame:
     return raw.drop(source.id) if source.id else raw
 
 
+def _is_by_group(cv: Any, source: Source) -> bool:
+    """Whether each group is a fold."""
+    if not isinstance(cv, Mapping) or cv.get("type") != _BY_GROUP:
+        return False
+    if cv.keys() != {"type"}:
+        raise ConfigurationError(f"cv {dict(cv)} has more than a type", f"write cv: {{type: {_BY_GROUP}}}")
+    if source.group is None:
+        raise ConfigurationError(
+            f"cv.type {_BY_GROUP} makes each value of a column a fold", "name the column as data.group"
+        )
+    return True
+
+
+def _parted_by_group(raw: DataFrame, source: Source) -> tuple[DataFrame, int]:
+    """Each value of the column is a fold, in their order; it is learned from by nothing."""
+    column = F.col(f"`{source.group}`")
+    groups = [row[0] for row in raw.select(column).distinct().limit(_MOST_GROUPS + 1).collect()]
+    shown = f"column {str(source.group)[:60]!r}"
+    if None in groups:
+        raise InputDataError(f"{shown} has missing values", "give every row a fold")
+    if not 1 < len(groups) <= _MOST_GROUPS:
+        many = f"more than {_MOST_GROUPS} values" if len(groups) > 1 else "the same value in all rows"
+        raise InputDataError(f"{shown} has {many}, each of which is a fold", "name a column of folds")
+    folds = F.array(*map(F.lit, sorted(groups)))
+    part = (F.array_position(folds, column) - 1).cast("int")
+    return raw.withColumn(_PART, part).drop(str(source.group)), len(groups)
+
+
 def _parts(cv: Any) -> tuple[int, tuple[float, float]]:
     """Folds, and the shares of validation and test rows."""
     if isinstance(cv, int):
         if cv < 2:
             raise ConfigurationError(f"cv must be at least 2 but is {cv}", "use 5, the default")
         return cv, (0.0, 0.0)
-    example = "write cv: 5, or cv: {type: holdout, validation: 0.15, test: 0.25}"
+    example = (
+        f"write cv: 5, cv: {{type: {_BY_GROUP}}}, or cv: {{type: holdout, validation: 0.15, test: 0.25}}"
+    )
     if cv.get("type") != "holdout" or not cv.keys() <= {"type", "validation", "test"}:
         raise ConfigurationError(f"cv {dict(cv)} is not known to distributed trials", example)
     shares = cv.get("validation", 0.15), cv.get("test", 0.25)

@@ -70,10 +70,12 @@ class DistributedTrial(Trial):
     def content(self) -> Mapping[str, Any]:
         """The estimator, the rows and how they are split, and Spark's version."""
         evaluators = {name: content_of(each) for name, each in self.metrics.evaluators.items()}
+        folds = {} if self.rows.fold_column is None else {"cv.column": self.rows.fold_column}
         return {
             "estimator": content_of(self.estimator),
             "data": self.rows.fingerprint,
             "cv.parts": sorted(self.rows.sizes.items()),
+            **folds,
             "metrics": evaluators,
             "pyspark": pyspark.__version__,
         }
