@@ -96,7 +96,9 @@ def own_engine(built: AnySweep, config: AnyConfig) -> Engine | None:
         return None
     limits = config.limits
     return DriverEngine(
-        limits.max_concurrent_trials or built.trial.at_once, trial_timeout=limits.trial_timeout
+        limits.max_concurrent_trials or built.trial.at_once,
+        trial_timeout=limits.trial_timeout,
+        give_up=built.trial.give_up,
     )
 
 

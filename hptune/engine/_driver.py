@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 from hptune.engine._base import Feed, Host, Work, failed, feed_of, guarded, this_host
 from hptune.live import Place
@@ -24,15 +24,24 @@ class DriverEngine:
     trial_timeout : float, optional
         Seconds that a task may take. One that takes longer is given up; what it does goes on until it ends by
         itself or with this process, because a thread cannot be ended from outside.
+    give_up : callable, optional
+        Told of each task that is given up: ends what that has begun elsewhere.
     """
 
     name = "driver"
     in_process = True
     is_local = True
 
-    def __init__(self, max_tasks: int = 1, *, trial_timeout: float | None = None) -> None:
+    def __init__(
+        self,
+        max_tasks: int = 1,
+        *,
+        trial_timeout: float | None = None,
+        give_up: Callable[[FitTask], None] | None = None,
+    ) -> None:
         self.slots = max_tasks
         self.trial_timeout = trial_timeout
+        self.give_up = give_up
 
     def threads(self, n_tasks: int) -> int:
         """One: what a task does beyond it is its own affair."""
@@ -85,5 +94,7 @@ class DriverEngine:
         try:
             return ended.get(timeout=max(0.0, begun + self.trial_timeout - time.monotonic()))
         except queue.Empty:
+            if self.give_up is not None:
+                self.give_up(task)
             reason = f"the trial took longer than {self.trial_timeout:g} s"
             return task.id, failed(task, reason, status="timeout")

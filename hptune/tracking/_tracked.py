@@ -92,7 +92,7 @@ class _Inside(DriverEngine):
     def __init__(
         self, engine: DriverEngine, around: Callable[[FitTask], AbstractContextManager[None]]
     ) -> None:
-        super().__init__(engine.slots, trial_timeout=engine.trial_timeout)
+        super().__init__(engine.slots, trial_timeout=engine.trial_timeout, give_up=engine.give_up)
         self._around = around
 
     def run_fed(self, feed: Feed, work: Work, description: str) -> Generator[list[Outcome], None, None]:

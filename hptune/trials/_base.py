@@ -86,6 +86,9 @@ class Trial(ABC):
             Where trials may be stopped, takes the values of the objective that they log, as scores.
         """
 
+    def give_up(self, task: FitTask) -> None:  # noqa: B027 - most trials have nothing of that kind
+        """End what a task has begun outside of its thread, when it takes too long on the driver: by default nothing."""
+
     def plan(self, candidates: Sequence[Mapping[str, Any]]) -> Plan:
         """The tasks of some candidates, numbered from 0: by default one for each, or for each on each fold."""
         return one_task_each(candidates, self.n_folds)

@@ -1,17 +1,20 @@
-"""Tables to learn from as files that Spark reads, and factories of pipelines."""
+"""Tables to learn from as files that Spark reads, factories of pipelines, and an estimator that does not end."""
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pyspark.ml import Pipeline
+from pyspark.ml import Estimator, Pipeline
 from pyspark.ml.feature import RFormula, VectorAssembler
+from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.ml.regression import GBTRegressor, LinearRegression
+from pyspark.sql import DataFrame
 from sklearn.datasets import load_diabetes
 
-__all__ = ["all_columns", "diabetes", "trees"]
+__all__ = ["Stuck", "all_columns", "diabetes", "trees"]
 
 
 def diabetes(path: Path) -> Path:
@@ -33,3 +36,21 @@ def all_columns() -> Pipeline:
     """A linear model over whatever columns there are."""
     features: Any = RFormula(formula="target ~ .", labelCol="number")
     return Pipeline(stages=[features, LinearRegression(labelCol="target")])
+
+
+class Stuck(Estimator[Any]):
+    """A linear model; with ``waits`` its Spark job takes all slots of two, and ends when it is cancelled only."""
+
+    waits: Param[bool] = Param(Params._dummy(), "waits", "whether it never ends", TypeConverters.toBoolean)
+
+    def __init__(self, *, waits: bool = False) -> None:
+        super().__init__()
+        self._set(waits=waits)
+
+    def _fit(self, dataset: DataFrame) -> Any:
+        def wait(numbers: Any) -> None:
+            threading.Event().wait()
+
+        if self.getOrDefault(self.waits):
+            dataset.sparkSession.sparkContext.parallelize(range(2), 2).foreachPartition(wait)
+        return LinearRegression(labelCol="target").fit(dataset)

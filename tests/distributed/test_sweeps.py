@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,26 @@ def test_columns_that_are_no_folds_are_refused(spark: SparkSession, table: Path,
     for column, what in (("one", "the same value"), ("row", "more than 100 values"), ("holes", "missing")):
         with pytest.raises(InputDataError, match=what):
             run_sweep(config(tmp_path / "rows.csv", cv=by_group), group=column, out=str(tmp_path / "out"))
+
+
+def test_a_trial_that_takes_too_long_gives_its_slots_back(
+    spark: SparkSession, table: Path, tmp_path: Path
+) -> None:
+    keys = config(
+        table,
+        estimator="tests.distributed.tables.Stuck",
+        search_space={"waits": [True, False]},
+        limits={"trial_timeout": 10, "max_concurrent_trials": 1},
+        refit=False,
+    )
+    result = run_sweep(keys, out=str(tmp_path / "out"))
+    stuck, other = result.children()
+    assert (stuck.status, other.status) == ("timeout", "ok")
+    assert "longer than 10 s" in str(stuck.error)
+    tracker, end = spark.sparkContext.statusTracker(), time.monotonic() + 30
+    while tracker.getActiveJobsIds() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not tracker.getActiveJobsIds()
 
 
 def test_parts_depend_on_rows_and_seed_alone(spark: SparkSession, table: Path, tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ import math
 import os
 import socket
 import time
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from hptune.records import FitTask, Outcome
 from hptune.storage import write_atomically
 from hptune.trials._base import Finish, Trial
 from hptune.trials.distributed._estimators import content_of, is_barrier, with_params, workers_of
+from hptune.trials.distributed._jobs import TrialJobs
 from hptune.trials.distributed._metrics import Metrics
 from hptune.trials.distributed._rows import Rows
 
@@ -88,18 +89,23 @@ class DistributedTrial(Trial):
     @contextmanager
     def working(self, engine: Engine, out: Path | None, reports: Reports | None = None) -> Iterator[Work]:
         """Fits on training rows, evaluates on the others; Spark jobs that are left in the end are cancelled."""
-        group = f"hptune-{uuid.uuid4().hex}"
-        context = self.rows.frame.sparkSession.sparkContext
 
         def work(task: FitTask) -> list[Outcome]:
-            context.setJobGroup(group, f"hptune trial {task.rungs[0].candidate}, fold {task.fold}", True)
-            return self._outcomes(task)
+            with self._jobs.of(task):
+                return self._outcomes(task)
 
         try:
             yield work
         finally:
-            with suppress(Exception):  # of a session that has ended
-                context.cancelJobGroup(group)
+            self._jobs.close()
+
+    def give_up(self, task: FitTask) -> None:
+        """Cancel its Spark jobs, so that their slots are free for the next trial."""
+        self._jobs.cancel(task)
+
+    @cached_property
+    def _jobs(self) -> TrialJobs:
+        return TrialJobs(self.rows.frame.sparkSession.sparkContext)
 
     def finish(self, params: Mapping[str, Any], out: Path | None) -> Finish:
         """Fit the winner on training and validation rows, compare it on the test part with the estimator as it was."""
