@@ -30,7 +30,7 @@ from hptune.readying import (
     started_engine,
 )
 from hptune.records import Existing
-from hptune.storage import Opener, Store, default_cache, fetch, is_remote, open_store, upload
+from hptune.storage import Store, default_cache, fetch, is_remote, open_store, upload
 
 if TYPE_CHECKING:
     from hptune.resume import Agenda
@@ -103,7 +103,7 @@ def sweep(
     Of a sweep that `config.out` holds becomes what `existing` says. `again` makes the command that resumes, from
     the output directory's name. `say` gets what is being done, `show` what was found.
     """
-    from hptune.remote import claimed_output, prepared_output
+    from hptune.remote import claimed_output, prepared_output, send_directories
 
     resume = existing in ("resumed", "extended")
     if resume and config.out is None:
@@ -145,7 +145,7 @@ def sweep(
             run = _Run(built, todo, on, directory, out, config.limits.max_failed_trials)
             result = _carried_out(run, observing, again=again, quiet=quiet, show=show)
         closing_text = closing_lines(result, engine, out=out)
-        _send_children(directory, out, opener, say)
+        send_directories(directory, out, opener, say)
         outputs.close()  # what cannot be sent to a remote place is told before anybody reads that it is there
         show(closing_text)
         show(f"engine started in {duration(seconds)}, sweep took {duration(time.monotonic() - started)}")
@@ -157,14 +157,6 @@ def _check_tracking(config: AnyConfig) -> None:
         from hptune.tracking import check_tracking
 
         check_tracking(config.tracking)
-
-
-def _send_children(directory: Path, out: str, hadoop: Opener, say: Say) -> None:
-    """What trials left, sent to a remote place, where only the sweep's own files are mirrored while it runs."""
-    from hptune.children import CHILDREN
-
-    if is_remote(out) and (directory / CHILDREN).is_dir():
-        upload(directory / CHILDREN, open_store(f"{out.rstrip('/')}/{CHILDREN}", hadoop=hadoop), progress=say)
 
 
 def rehearse(

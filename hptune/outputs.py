@@ -28,6 +28,8 @@ from hptune.storage import clear_scratch, write_atomically
 
 __all__ = [
     "JOURNAL",
+    "MODEL",
+    "OUTPUT_DIRECTORIES",
     "OUTPUT_FILES",
     "RESULTS",
     "SWEEP",
@@ -53,6 +55,7 @@ _log = logging.getLogger(__name__)
 
 JOURNAL = "journal.jsonl"
 LOG = "hptune.log"
+MODEL = "model"  # a directory, as Spark writes a model
 RESULTS = "results.parquet"
 SWEEP = "sweep.yaml"
 WINNER = "best_params.json"
@@ -72,6 +75,7 @@ OUTPUT_FILES = (
     "learning_curve.csv",
     LOG,
 )
+OUTPUT_DIRECTORIES = (CHILDREN, MODEL)
 WINNER_FILES = OUTPUT_FILES[OUTPUT_FILES.index(WINNER) : -1]
 _RESULTS = {
     "results.csv",
@@ -118,12 +122,14 @@ def clear_output(out: Path) -> None:
     OutputError
         One of them cannot be removed.
     """
+    held = held_files(out)
     try:
-        for name in reversed(held_files(out)):  # what makes it a sweep goes last
+        if held:  # without a sweep they are somebody else's
+            _remove_directory(out / CHILDREN)
+            _remove_model(out)
+        for name in reversed(held):  # what makes it a sweep goes last
             (out / name).unlink()
         clear_scratch(out, OUTPUT_FILES)
-        if (out / CHILDREN).is_dir() and not (out / CHILDREN).is_symlink():
-            shutil.rmtree(out / CHILDREN)
     except OSError as error:
         raise _cannot_use(out, error) from error
 
@@ -139,10 +145,23 @@ def clear_winner(out: Path, winner: Winner | None = None) -> None:
     try:
         if winner is not None and _is_held(out, winner):
             return
+        if os.path.lexists(out / WINNER):
+            _remove_model(out)
         for name in WINNER_FILES:
             (out / name).unlink(missing_ok=True)
     except OSError as error:
         raise _cannot_use(out, error) from error
+
+
+def _remove_directory(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+
+
+def _remove_model(out: Path) -> None:
+    """What a trial that is a Spark job saved; a directory of that name that is no model of Spark's stays."""
+    if (out / MODEL / "metadata").is_dir():
+        _remove_directory(out / MODEL)
 
 
 def _is_held(out: Path, winner: Winner) -> bool:

@@ -34,9 +34,17 @@ from hptune.storage import (
     is_remote,
     needs_hadoop,
     open_store,
+    upload,
 )
 
-__all__ = ["claimed_output", "hadoop_uris", "local_copies", "local_inputs", "prepared_output"]
+__all__ = [
+    "claimed_output",
+    "hadoop_uris",
+    "local_copies",
+    "local_inputs",
+    "prepared_output",
+    "send_directories",
+]
 
 _INPUTS = ("path", "test")
 _LAST_WORDS = Patience(first=1, silence=2, total=3)
@@ -152,7 +160,7 @@ def prepared_output(
         return
     store = open_store(out, hadoop=hadoop)
     there = store.files()
-    from hptune.outputs import OUTPUT_FILES, check_output, clear_output
+    from hptune.outputs import OUTPUT_DIRECTORIES, OUTPUT_FILES, check_output, clear_output
 
     ours = [file for file in there if file.name in OUTPUT_FILES]
     names = sorted(file.name for file in ours)
@@ -164,9 +172,33 @@ def prepared_output(
     else:
         _refuse_unsent(directory, out, overwrite=existing == "replaced")
         clear_output(directory)
-        mirror = Mirror(directory, store, OUTPUT_FILES, replaced=names, interval=MIRROR_SECONDS)
+        inner = [file.name for file in there if file.name.partition("/")[0] in OUTPUT_DIRECTORIES]
+        replaced = [*names, *(inner if names else ())]
+        mirror = Mirror(directory, store, OUTPUT_FILES, replaced=replaced, interval=MIRROR_SECONDS)
     say(f"outputs are mirrored to {store.uri} every {duration(MIRROR_SECONDS)} and at the end")
     yield from _mirrored(mirror, directory, say)
+
+
+def send_directories(directory: Path, out: str, hadoop: Opener | None, say: Say) -> None:
+    """What trials left, sent to a remote place, where only the sweep's own files are mirrored while it runs.
+
+    Of an earlier model there no file stays: Spark would read it as a part of the new one.
+
+    Raises
+    ------
+    StorageError
+        The place refuses, or does not answer.
+    """
+    from hptune.outputs import MODEL, OUTPUT_DIRECTORIES
+
+    for name in OUTPUT_DIRECTORIES if is_remote(out) else ():
+        if not (directory / name).is_dir():
+            continue
+        store = open_store(f"{out.rstrip('/')}/{name}", hadoop=hadoop)
+        for file in store.files() if name == MODEL else ():
+            if not (directory / name / file.name).exists():
+                store.remove(file.name)
+        upload(directory / name, store, progress=say)
 
 
 def _refuse_unsent(staging: Path, out: str, *, overwrite: bool) -> None:

@@ -17,6 +17,7 @@ import pytest
 from hptune.errors import ConfigurationError, StorageError
 from hptune.outputs import held_files
 from hptune.records import Existing
+from hptune.remote import send_directories
 from hptune.sample import write_sample
 from hptune.storage import Mirror, Patience, fetch, open_store, upload
 from tests.storage.azurite import Azurite, running_azurite
@@ -118,6 +119,8 @@ OLD = {
     "out/sweep.yaml": b"old",
     "out/model.skops": b"old",
     "out/journal.jsonl": b"old",
+    "out/model/metadata/part-00000": b"old",
+    "out/children/3/stdout.txt": b"old",
     "out/notes.txt": b"mine",
 }
 
@@ -150,6 +153,18 @@ def test_a_sweep_that_is_there_stays_as_it_is_until_another_one_has_started(
         (directory / "sweep.yaml").write_text("new")
     assert blobs(occupied) == {"out/sweep.yaml": b"new", "out/notes.txt": b"mine"}
     assert not list((tmp_path / "cache" / "staging").iterdir())
+
+
+def test_a_model_that_is_a_directory_replaces_the_one_that_is_there(
+    container: Container, tmp_path: Path
+) -> None:
+    stages = tmp_path / "model" / "stages"
+    stages.mkdir(parents=True)
+    for name in ("first", "second"):
+        (stages / name).write_text(name)
+        send_directories(tmp_path, f"{container.uri}/out", None, lambda line: None)
+        assert blobs(container) == {f"out/model/stages/{name}": name.encode()}
+        (stages / name).unlink()
 
 
 def test_the_mirror_runs_at_the_interval_that_is_told(
