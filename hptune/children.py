@@ -7,15 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 from hptune.context import StepLog
 from hptune.records import Outcome
 from hptune.results import Cells, error_line
 
-__all__ = ["CHILDREN", "ChildRun", "best_first", "children_of", "reason"]
+__all__ = ["CHILDREN", "ChildRun", "Curve", "best_first", "children_of", "reason"]
 
 CHILDREN = "children"  # where, below a sweep's directory, its children leave their files
+
+Curve: TypeAlias = Sequence[tuple[int, float]]
+"""A metric's values by step, which rises."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,9 @@ class ChildRun:
         Its files.
     fold_metrics : sequence of mapping
         The metrics of each fold, of fits on folds.
+    watched : mapping of str to sequence of (int, float)
+        Of fits on folds that a policy of early termination watched: the metric that ranks, and its mean over the
+        folds after each round that the policy read.
     """
 
     id: str
@@ -68,11 +75,19 @@ class ChildRun:
     attempts: int = 1
     directory: Path | None = None
     fold_metrics: Sequence[Mapping[str, float]] = ()
+    watched: Mapping[str, Curve] = field(default_factory=dict)
 
     @cached_property
+    def curves(self) -> Mapping[str, Curve]:
+        """Values of each metric by step: of trials what they logged, numbered from 0, of fits on folds `watched`."""
+        if self.directory is None:
+            return self.watched
+        return {name: tuple(enumerate(values)) for name, values in StepLog(self.directory).values().items()}
+
+    @property
     def steps(self) -> Mapping[str, Sequence[float]]:
-        """All values of each metric that a trial logged, in their order; empty where it logged none."""
-        return {} if self.directory is None else StepLog(self.directory).values()
+        """The values of `curves` alone, in their order."""
+        return {name: [value for _, value in curve] for name, curve in self.curves.items()}
 
     @cached_property
     def files(self) -> Mapping[str, Path]:
@@ -90,6 +105,7 @@ def children_of(
     metric: str,
     shown: str,
     out: Path | None,
+    curves: Mapping[int, Curve] = MappingProxyType({}),
 ) -> tuple[ChildRun, ...]:
     """The child runs of a sweep, in the candidates' order.
 
@@ -107,9 +123,11 @@ def children_of(
         What people call it.
     out : Path, optional
         The sweep's directory.
+    curves : mapping of int to sequence of (int, float)
+        By a candidate's number the rounds that a policy read of its fits, and the means over the folds.
     """
     return tuple(
-        _child(f"{name}_{number}", number, params, row, (metric, shown), out)
+        _child(f"{name}_{number}", number, params, row, (metric, shown), out, curves.get(number))
         for number, (params, row) in enumerate(zip(candidates, cells, strict=True))
     )
 
@@ -126,6 +144,7 @@ def _child(
     row: Sequence[Outcome | None],
     metric: tuple[str, str],
     out: Path | None,
+    curve: Curve | None,
 ) -> ChildRun:
     there = [outcome for outcome in row if outcome is not None]
     if not there:
@@ -151,6 +170,7 @@ def _child(
         attempts=max(outcome.attempts for outcome in there),
         directory=out / CHILDREN / files if out is not None and files else None,
         fold_metrics=folds if len(row) > 1 else (),
+        watched={metric[1]: curve} if curve else {},
     )
 
 

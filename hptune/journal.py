@@ -133,7 +133,8 @@ class Session:
     candidates : list of mapping
         The records of candidates that were found while the sweep ran.
     curves : list of mapping
-        What fits reported while they ran: the key of a cell of theirs, and ``[[step, value], ...]``.
+        What fits reported while they ran: the key of a cell of theirs where it has one, ``[[step, value], ...]``,
+        and for fits on folds as "rungs" the candidates that share the fit, each with its rounds.
     outcomes : list of bytes
         Verified lines, for `decode_outcome` and `key_of`.
     endings : list of mapping
@@ -264,7 +265,8 @@ def _is_sealed(line: bytes) -> bool:
 
 
 def _records(session: Session) -> int:
-    return 1 + len(session.candidates) + len(session.outcomes) + len(session.endings)
+    told = len(session.candidates) + len(session.curves) + len(session.outcomes)
+    return 1 + told + len(session.endings)
 
 
 def _lines(stream: IO[bytes], path: Path, before: int) -> Iterator[tuple[int, bytes]]:
@@ -312,11 +314,11 @@ def _is_candidate(record: Mapping[str, Any]) -> bool:
 
 
 def _is_curve(record: Mapping[str, Any]) -> bool:
-    values = record.get("values")
-    return (
-        isinstance(record.get("key"), str)
-        and isinstance(values, list)
-        and all(isinstance(value, list) and len(value) == 2 and type(value[0]) is int for value in values)
+    pairs = record.get("values"), record.get("rungs", [])
+    return isinstance(record.get("key", ""), str) and all(
+        isinstance(told, list)
+        and all(isinstance(pair, list) and len(pair) == 2 and type(pair[0]) is int for pair in told)
+        for told in pairs
     )
 
 

@@ -200,7 +200,8 @@ def ended_curves(agenda: Agenda) -> Iterator[tuple[int, list[list[Any]], bool]]:
 
 def _kept_curves(kept: Kept) -> dict[str, list[list[Any]]]:
     """The last curve of each key: a fit that was cut off is made again."""
-    return {record["key"]: record["values"] for session in kept.sessions for record in session.curves}
+    curves = (record for session in kept.sessions for record in session.curves)
+    return {record["key"]: record["values"] for record in curves if "key" in record}
 
 
 def _of_unknown(identity: CellIdentity) -> Iterator[str]:

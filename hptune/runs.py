@@ -145,6 +145,9 @@ def _told(child: ChildRun) -> dict[str, Any]:
         "score": _strict(child.score),
         "metrics": {name: _strict(value) for name, value in child.metrics.items()},
         "steps": {name: list(map(_strict, values)) for name, values in child.steps.items()},
+        "curves": {
+            name: [[step, _strict(value)] for step, value in curve] for name, curve in child.curves.items()
+        },
         "folds": [{name: _strict(value) for name, value in fold.items()} for fold in child.fold_metrics],
         "params": dict(child.params),
         "told": dict(child.told),
@@ -192,7 +195,13 @@ def _lines(child: ChildRun) -> Iterator[str]:
             for number, fold in enumerate(child.fold_metrics)
         ],
     )
-    yield from _block("logged", [_curve(name, values) for name, values in child.steps.items()])
+    by_round = [_curve(name, [f"{n}: {v:.6g}" for n, v in curve]) for name, curve in child.watched.items()]
+    yield from _block("by round, the mean over the folds", by_round)
+    if not by_round:
+        steps = child.steps.items()
+        yield from _block(
+            "logged", [_curve(name, [f"{value:.6g}" for value in told]) for name, told in steps]
+        )
     yield from _block("told", [f"{name}: {value}" for name, value in child.told.items()])
     yield from _block("error", (child.error or "").splitlines())
     files = [f"{name} ({path.stat().st_size:,} bytes)" for name, path in child.files.items()]
@@ -209,8 +218,8 @@ def _block(title: str, lines: Sequence[str]) -> Iterator[str]:
         yield from (f"  {line}" for line in lines)
 
 
-def _curve(name: str, values: Sequence[float]) -> str:
-    shown = ", ".join(f"{value:.6g}" for value in values[-_SHOWN_STEPS:])
+def _curve(name: str, values: Sequence[str]) -> str:
+    shown = ", ".join(values[-_SHOWN_STEPS:])
     many = "1 value" if len(values) == 1 else f"{len(values):,} values"
     return f"{name}, {many}: {'..., ' if len(values) > _SHOWN_STEPS else ''}{shown}"
 

@@ -183,6 +183,19 @@ def test_a_flipped_byte_in_any_record_but_the_last_is_told_with_its_line(tmp_pat
         assert path.read_bytes() == damaged
 
 
+def test_what_is_read_on_is_told_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    with Journal(path, HEADER) as journal:
+        journal.record({"record": "curve", "key": key(0), "values": [[1, 0.5], [2, None]]})
+        journal.record({"record": "curve", "values": [[1, 0.5]], "rungs": [[0, None], [1, 7]]})
+        kept = read_journal(path)
+        journal.append([(key(0), outcome(0)), (key(1), outcome(1))])
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:3], lines[3][:-9] + b"0" * 8 + b"\n", lines[4]]))
+    with pytest.raises(OutputError, match="journal:4: the record is damaged"):
+        read_journal(path, kept)
+
+
 def test_a_record_that_is_being_written_is_no_damage(tmp_path: Path) -> None:
     """A reader beside the writer: whatever it sees is whole records and at most one that is not whole yet."""
     path = tmp_path / "journal"

@@ -5,19 +5,16 @@ from __future__ import annotations
 import functools
 import itertools
 import logging
-from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from hptune.adaptive import Exploration
-from hptune.children import children_of
-from hptune.engine import Engine, Feed
-from hptune.fitters import Reports
+from hptune.children import Curve, children_of
+from hptune.engine import Engine
 from hptune.interrupts import undisturbed
 from hptune.journal import Journal
 from hptune.observers import Observer
@@ -31,8 +28,7 @@ from hptune.outputs import (
     write_winner,
 )
 from hptune.plan import Plan
-from hptune.policies import Policy
-from hptune.records import FitTask, Outcome
+from hptune.records import Outcome
 from hptune.results import (
     Cells,
     best_index,
@@ -41,11 +37,11 @@ from hptune.results import (
     cv_table,
     ranked_table,
 )
-from hptune.resume import Agenda, ended_curves
+from hptune.resume import Agenda
 from hptune.sessions import open_session
 from hptune.summary import SweepResult, savings
 from hptune.sweep._base import AnySweep, agenda
-from hptune.termination import Race, watched
+from hptune.sweep._stream import kept_curves, stream
 from hptune.trials import Finish
 
 __all__ = ["carry_out", "partial_result", "run"]
@@ -119,15 +115,16 @@ def carry_out(
     observers: Sequence[Observer] = (),
 ) -> SweepResult:
     """Do what is left of a sweep, to its end: `run`, for those who have the agenda."""
-    outcomes = list(agenda.reused)
+    outcomes, curves = list(agenda.reused), kept_curves(agenda)
     with logged(out), _journal(sweep, agenda, out) as journal:
         try:
-            _fit(sweep, agenda, engine, journal, observers, outcomes, out)
+            arriving = stream(sweep, agenda, engine, journal, out, curves)
+            _take_in(arriving, agenda, journal, observers, outcomes)
         except BaseException:
             if out is not None:
                 _write_partial(sweep, agenda, out, outcomes)
             raise
-        found = _found(sweep, agenda, outcomes)
+        found = _found(sweep, agenda, outcomes, curves)
         if out is not None:
             write_results(out, found.table, found.results, sweep.ranking_metric, sweep.shown_metric)
         winner = found.winner()
@@ -160,6 +157,7 @@ class _Found(NamedTuple):
     cells: Cells
     results: Mapping[str, Any]
     table: pd.DataFrame
+    curves: Mapping[int, Curve]
 
     def winner(self) -> Winner:
         """The best candidate."""
@@ -194,6 +192,7 @@ class _Found(NamedTuple):
                 sweep.ranking_metric,
                 sweep.shown_metric,
                 out,
+                self.curves,
             ),
             savings=savings(self.plan, self.cells, reused=reused) if sweep.shares_fits else None,
             out=out,
@@ -202,11 +201,19 @@ class _Found(NamedTuple):
         )
 
 
-def _found(sweep: AnySweep, agenda: Agenda, outcomes: Iterable[Outcome], *, partial: bool = False) -> _Found:
+def _found(
+    sweep: AnySweep,
+    agenda: Agenda,
+    outcomes: Iterable[Outcome],
+    curves: Mapping[int, Curve] = MappingProxyType({}),
+    *,
+    partial: bool = False,
+) -> _Found:
     sweep, plan = _with_found(sweep, agenda)
     cells = collect_cells(outcomes, plan.n_candidates, plan.n_folds, partial=partial)
     results = cv_table(sweep.candidates, cells, sweep.metrics)
-    return _Found(sweep, plan, cells, results, ranked_table(results, cells, sweep.ranking_metric))
+    table = ranked_table(results, cells, sweep.ranking_metric)
+    return _Found(sweep, plan, cells, results, table, curves)
 
 
 def _with_found(sweep: AnySweep, agenda: Agenda) -> tuple[AnySweep, Plan]:
@@ -216,14 +223,12 @@ def _with_found(sweep: AnySweep, agenda: Agenda) -> tuple[AnySweep, Plan]:
     return sweep.with_candidates(agenda.exploration.candidates), agenda.exploration.plan
 
 
-def _fit(
-    sweep: AnySweep,
+def _take_in(
+    arriving: Generator[list[Outcome], None, None],
     agenda: Agenda,
-    engine: Engine,
     journal: Journal | None,
     observers: Sequence[Observer],
     outcomes: list[Outcome],
-    out: Path | None,
 ) -> None:
     """Add every missing outcome to `outcomes`, as soon as it is on disk; then the observers see it."""
     key = agenda.identity.key
@@ -231,8 +236,8 @@ def _fit(
         observer.on_start(agenda.plan)
         observer.on_resume(agenda.reused)
     try:
-        with closing(_stream(sweep, agenda, engine, journal, out)) as stream:
-            for arrived in stream:
+        with closing(arriving):
+            for arrived in arriving:
                 with undisturbed():
                     if journal is not None:
                         journal.append((key(each.candidate, each.fold), each) for each in arrived)
@@ -244,92 +249,6 @@ def _fit(
     finally:
         for observer in observers:
             observer.on_finish()
-
-
-def _stream(
-    sweep: AnySweep, agenda: Agenda, engine: Engine, journal: Journal | None, out: Path | None
-) -> Generator[list[Outcome], None, None]:
-    if not agenda.tasks:
-        return
-    policy = sweep.early_termination
-    if policy is None:
-        yield from _outcomes(sweep, agenda, engine, journal, out)
-    elif policy.shape == "waves":
-        yield from _race(sweep, policy, agenda, engine, journal, out)
-    else:
-        with watched(policy, engine.live_place(), in_process=engine.in_process) as watch:
-            for candidate, curve, stopped in ended_curves(agenda):
-                watch.recall(candidate, curve, stopped=stopped)
-            for arrived in _outcomes(sweep, agenda, engine, journal, out, watch.reports):
-                for candidate, curve in watch.see(arrived):
-                    key = agenda.identity.key(candidate, 0)
-                    if journal is not None and key is not None:
-                        journal.record({"record": "curve", "key": key, "values": curve})
-                yield arrived
-
-
-def _outcomes(
-    sweep: AnySweep,
-    agenda: Agenda,
-    engine: Engine,
-    journal: Journal | None,
-    out: Path | None,
-    reports: Reports | None = None,
-) -> Generator[list[Outcome], None, None]:
-    """What comes of all tasks that are missing; where they may stop, they report what they are decided by."""
-    description = _description(sweep, agenda)
-    with sweep.working(engine, len(agenda.tasks), out, reports) as work:
-        if agenda.exploration is None:
-            stream = engine.run(agenda.tasks, work, description)
-        else:
-            agenda.exploration.begin(engine.slots)
-            feed = functools.partial(_noted_tasks, agenda.exploration, journal)
-            stream = engine.run_fed(feed, work, description)
-        with closing(stream) as outcomes:
-            yield from outcomes
-
-
-def _race(
-    sweep: AnySweep,
-    policy: Policy,
-    agenda: Agenda,
-    engine: Engine,
-    journal: Journal | None,
-    out: Path | None,
-) -> Generator[list[Outcome], None, None]:
-    """What comes of a race, in which a candidate takes fold after fold as long as the policy lets it."""
-    if agenda.exploration is None:
-        left = deque(agenda.tasks)
-        source: Feed = lambda free: [left.popleft() for _ in range(len(left))]  # noqa: E731
-    else:
-        agenda.exploration.begin(engine.slots)
-        source = functools.partial(_noted_tasks, agenda.exploration, journal)
-    race = Race(policy, sweep.ranking_metric, agenda.plan.n_folds, source)
-    lost = race.see(agenda.reused)
-    if lost:
-        yield lost
-    with (
-        sweep.working(engine, len(agenda.tasks), out) as work,
-        closing(engine.run_fed(race.feed, work, _description(sweep, agenda))) as outcomes,
-    ):
-        for arrived in outcomes:
-            yield [*arrived, *race.see(arrived)]
-
-
-def _description(sweep: AnySweep, agenda: Agenda) -> str:
-    return (
-        f"hptune sweep {sweep.name}: {agenda.plan.n_candidates} candidates x {agenda.plan.n_folds} folds"
-        f" in {len(agenda.tasks)} fits"
-    )
-
-
-def _noted_tasks(exploration: Exploration, journal: Journal | None, free: int) -> list[FitTask]:
-    """At most `free` fits to begin, once the journal knows their candidates."""
-    tasks = exploration.feed(free)
-    for asked in exploration.questions():
-        if journal is not None:
-            journal.record({"record": "candidate", **asdict(asked)})
-    return tasks
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from hptune.children import ChildRun, children_of
-from hptune.history import folds_of, outcomes_of
+from hptune.children import ChildRun, Curve, children_of
+from hptune.history import curves_in, curves_of, folds_of, outcomes_of
 from hptune.identity import plain_params
 from hptune.journal import Kept, decode_outcome, read_journal
 from hptune.observers import CandidateRun, Ending, SweepRun
@@ -50,6 +50,8 @@ class Ledger:
         self._directory = directory
         self._kept = Kept([], 0, False)
         self._read = 0  # outcomes of the last session
+        self._read_curves = 0  # of the last session
+        self._curves: dict[int, Curve] = {}  # of candidates that were not told
         self._folds: dict[int, dict[int, Outcome]] = defaultdict(dict)  # of candidates that were not told
         self._told: set[int] = set()
         self._best: tuple[float, int] | None = None
@@ -60,9 +62,13 @@ class Ledger:
         self._kept = read_journal(self._directory / JOURNAL, self._kept)
         if not self._kept.sessions:
             return False
-        lines = self._kept.sessions[-1].outcomes
+        lines, curves = self._kept.sessions[-1].outcomes, self._kept.sessions[-1].curves
+        if first:
+            self._curves = curves_of(self._kept.sessions)
+        for record in curves[self._read_curves :]:
+            self._curves.update(curves_in(record))
         news = outcomes_of(self._kept.sessions) if first else map(decode_outcome, lines[self._read :])
-        self._read = len(lines)
+        self._read, self._read_curves = len(lines), len(curves)
         for outcome in news:
             if outcome.candidate not in self._told:
                 self._folds[outcome.candidate].setdefault(outcome.fold, outcome)
@@ -104,7 +110,8 @@ class Ledger:
         about = self._about
         table = ranked_table(cv_table(given, cells, about["metrics"]), cells, about["ranking_metric"])
         ranked = about["ranking_metric"], about["shown_metric"]
-        children = children_of(self.name, given, cells, *ranked, self._directory)
+        curves = {at: self._curves.pop(n) for at, n in enumerate(numbers) if n in self._curves}
+        children = children_of(self.name, given, cells, *ranked, self._directory, curves)
         for row in table.to_dict("records"):
             number, child = numbers[row["candidate"]], children[row["candidate"]]
             self._see(number, row)
@@ -116,7 +123,7 @@ class Ledger:
                 started=ended - child.seconds,
                 ended=ended,
                 params={name: str(value) for name, value in child.params.items()},
-                metrics=[*scores, *(_logged(child) if any(cell.metrics for cell in found[number]) else ())],
+                metrics=[*scores, *_by_step(child, is_trial=any(cell.metrics for cell in found[number]))],
                 status=row["status"],
                 error=None if pd.isna(row["error"]) else row["error"],
             )
@@ -194,11 +201,11 @@ def _flat(value: Any, prefix: str = "") -> dict[str, str]:
     return {} if value is None or value == [] else {prefix: str(value)}
 
 
-def _logged(child: ChildRun) -> Iterator[tuple[str, int, float]]:
-    """What a trial told under its own names: every value of what it logged, and the rest once."""
-    values = {**{name: [value] for name, value in child.metrics.items()}, **child.steps}
-    for name, each in values.items():
-        yield from ((name, step, value) for step, value in enumerate(each) if math.isfinite(value))
+def _by_step(child: ChildRun, *, is_trial: bool) -> Iterator[tuple[str, int, float]]:
+    """The child's curves; of what a trial told under its own names the rest once."""
+    once = {name: [(0, value)] for name, value in child.metrics.items()} if is_trial else {}
+    for name, curve in {**once, **child.curves}.items():
+        yield from ((name, step, value) for step, value in curve if math.isfinite(value))
 
 
 def _numbers(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

@@ -15,13 +15,16 @@ import pandas as pd
 import pytest
 import yaml
 from sklearn.linear_model import Ridge
+from xgboost import XGBRegressor
 
 from hptune.cli import main
 from hptune.config import TrackingConfig
 from hptune.engine import SerialEngine
+from hptune.history import read_children
 from hptune.locks import held
 from hptune.observers import Observer
 from hptune.plan import Plan
+from hptune.policies import SuccessiveHalvingPolicy
 from hptune.records import Outcome
 from hptune.sweep import Sweep, run
 from hptune.tracking import tracked
@@ -252,6 +255,25 @@ def test_a_child_that_is_there_twice_or_half_is_there_once_and_whole(
     assert again.children["candidate 4"].info.run_id == begun.info.run_id
     history = client.get_metric_history(begun.info.run_id, "split0_test_score")
     assert [point.timestamp for point in history] == [1]
+
+
+def test_a_child_has_the_curve_that_the_policy_saw(
+    server: MlflowServer, experiment: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    grid = {"n_estimators": [5, 10], "learning_rate": [0.3, 0.001]}
+    case = Case(XGBRegressor(max_depth=2), grid, *numbers_table(), scoring="r2")
+    policy = SuccessiveHalvingPolicy(min_resource=1, reduction_factor=2)
+    config = {"tracking": {"mlflow": server.uri, "experiment": experiment}}
+    assert told(sweep_of(case, config=config, early_termination=policy), out) == []
+    runs, found = Runs(server, experiment), read_children(out)
+    assert {child.status for child in found} == {"ok", "stopped"}
+    for child in found:
+        there = runs.children[f"candidate {child.number}"].info
+        history = runs.client.get_metric_history(there.run_id, "r2")
+        assert [(point.step, point.value) for point in history] == list(child.curves["r2"])
+        assert there.status == ("FINISHED" if child.status == "ok" else "KILLED")
 
 
 def test_a_wider_grid_goes_on_with_the_same_run(
