@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import time
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from pyspark.sql import SparkSession
 from sklearn.linear_model import LinearRegression as SkLinearRegression
 
 from hptune import run_sweep
+from hptune.build import build_distributed
+from hptune.config import parse_config
 from hptune.errors import ConfigurationError, InputDataError
+from hptune.readying import own_engine
 from hptune.status import read_status
 from hptune.trials.distributed import Source, metrics_of, open_rows
 from tests.builders import spark_session
@@ -142,24 +146,26 @@ def test_columns_that_are_no_folds_are_refused(spark: SparkSession, table: Path,
             run_sweep(config(tmp_path / "rows.csv", cv=by_group), group=column, out=str(tmp_path / "out"))
 
 
-def test_a_trial_that_takes_too_long_gives_its_slots_back(
-    spark: SparkSession, table: Path, tmp_path: Path
-) -> None:
+def test_the_jobs_of_a_trial_that_takes_too_long_are_gone(spark: SparkSession, table: Path) -> None:
     keys = config(
         table,
         estimator="tests.distributed.tables.Stuck",
-        search_space={"waits": [True, False]},
-        limits={"trial_timeout": 10, "max_concurrent_trials": 1},
-        refit=False,
+        search_space={"waits": [True]},
+        limits={"trial_timeout": 2, "max_concurrent_trials": 1},
     )
-    result = run_sweep(keys, out=str(tmp_path / "out"))
-    stuck, other = result.children()
-    assert (stuck.status, other.status) == ("timeout", "ok")
-    assert "longer than 10 s" in str(stuck.error)
-    tracker, end = spark.sparkContext.statusTracker(), time.monotonic() + 30
-    while tracker.getActiveJobsIds() and time.monotonic() < end:
-        time.sleep(0.1)
-    assert not tracker.getActiveJobsIds()
+    parsed = parse_config(keys)
+    sweep = build_distributed(parsed, slots=2)
+    engine = own_engine(sweep, parsed)
+    assert engine is not None
+    tasks = sweep.plan(sweep.candidates).tasks
+    with sweep.working(engine, 1, None) as work, closing(engine.run(tasks, work, "one trial")) as stream:
+        (outcome,) = next(stream)
+        assert (outcome.status, outcome.error) == ("timeout", "the trial took longer than 2 s")
+        for thread in [each for each in threading.enumerate() if each.name == f"hptune-{tasks[0].id}"]:
+            thread.join(60)  # it waits for its job
+            assert not thread.is_alive()
+        assert spark.sparkContext.parallelize(range(2), 2).count() == 2
+        assert not spark.sparkContext.statusTracker().getActiveJobsIds()
 
 
 def test_parts_depend_on_rows_and_seed_alone(spark: SparkSession, table: Path, tmp_path: Path) -> None:
