@@ -26,6 +26,7 @@ __all__ = [
     "cv_table_again",
     "error_line",
     "ranked_table",
+    "stopping_point",
     "sweeping_results",
     "to_csv",
     "to_parquet",
@@ -158,7 +159,7 @@ def ranked_table(results: Mapping[str, Any], cells: Cells, metric: str) -> pd.Da
     order = {"finite": finite, f"rank_test_{metric}": table[f"rank_test_{metric}"]}
     rising = [False, True]
     if (table["status"] == "stopped").any():
-        stopped = [_stopped(row, metric) for row in there]
+        stopped = [stopping_point(row, metric) for row in there]
         table["stopped_after"] = pd.array([rounds for rounds, _ in stopped], dtype="Int64")
         table["last_score"] = [score for _, score in stopped]
         order |= {name: table[name] for name in ("stopped_after", "last_score")}
@@ -168,7 +169,7 @@ def ranked_table(results: Mapping[str, Any], cells: Cells, metric: str) -> pd.Da
     return table.loc[ordered.index].reset_index(drop=True)
 
 
-def _stopped(row: Sequence[Outcome], metric: str) -> tuple[int | None, float]:
+def stopping_point(row: Sequence[Outcome], metric: str) -> tuple[int | None, float]:
     """After how many rounds or folds a policy stopped a candidate, and the mean that it saw last."""
     rounds = [outcome.stopped_after for outcome in row if outcome.stopped_after is not None]
     if not rounds:

@@ -15,7 +15,6 @@ from hptune.config import SweepConfig
 from hptune.errors import ConfigurationError, InputDataError, did_you_mean
 from hptune.fitters import (
     check_parameter_names,
-    fitter_for,
     stopping_early,
     takes_categories,
     takes_missing,
@@ -24,12 +23,10 @@ from hptune.fitters import (
 )
 from hptune.formats import Reading, check_data, format_of
 from hptune.matrix import Dataset
-from hptune.policies import written
 from hptune.splits import folds_of
 from hptune.storage import default_cache
 from hptune.sweep import Sweep
-
-_LEAST_RACE = 3  # folds: two are compared, and the rest is what can be saved
+from hptune.termination import check_folds, check_rounds
 
 __all__ = ["build_sweep", "ranking_scorer"]
 
@@ -61,7 +58,8 @@ def build_sweep(
         check_parameter_names(estimator, dict.fromkeys((*config.estimator_params, *names)))
     if config.early_stopping is not None:
         stopping_early(estimator, config.early_stopping, probes)  # refuses before the data are read
-    _check_early_termination(config, estimator)
+    if config.early_termination is not None:
+        check_rounds(config.early_termination, estimator)
     if config.data.weight is not None and not takes_weights(estimator):
         what = f"data.weight is set, but the fit of {type(estimator).__name__} takes no sample_weight"
         raise ConfigurationError(what, "take it out, or use an estimator that learns from weights")
@@ -76,7 +74,8 @@ def build_sweep(
             f"{config.estimator} is a regressor, but the labels are classes", "use a classifier"
         )
     folds = folds_of(config.cv, dataset.train, classifier=is_classifier(estimator))
-    _check_race(config, len(folds))
+    if config.early_termination is not None:
+        check_folds(config.early_termination, len(folds))
     return Sweep(
         name=config.name,
         train=dataset.train,
@@ -95,33 +94,6 @@ def build_sweep(
         config=config.to_mapping(),
         adaptive=adaptive,
         rejects=None if config.data.strict else dataset.rejects,
-    )
-
-
-def _check_early_termination(config: SweepConfig, estimator: Any) -> None:
-    """Refuse a policy that would see nothing of the estimator's fits."""
-    policy = config.early_termination
-    if policy is None or policy.shape != "lockstep" or fitter_for(estimator).watches(estimator):
-        return
-    raise ConfigurationError(
-        f"early_termination {written(policy)['type']} needs fits that go round by round, which"
-        f" {type(estimator).__name__} has not",
-        "use racing, or an estimator of XGBoost, GradientBoosting or one with partial_fit and max_iter",
-    )
-
-
-def _check_race(config: SweepConfig, n_folds: int) -> None:
-    """Refuse a race that would be over before it could tell anything."""
-    if (
-        config.early_termination is None
-        or config.early_termination.shape != "waves"
-        or n_folds >= _LEAST_RACE
-    ):
-        return
-    raise ConfigurationError(
-        f"early_termination {written(config.early_termination)['type']} compares candidates over folds, and there"
-        f" are {n_folds}",
-        f"use a cv of {_LEAST_RACE} or more",
     )
 
 

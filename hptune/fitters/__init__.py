@@ -14,7 +14,7 @@ from hptune.fitters._early_stopping import stopping_early
 from hptune.fitters._matrix_cache import nothing_kept
 from hptune.fitters._memory import FitBytes, fit_bytes
 from hptune.fitters._models import MODEL_FILES, SavedModel, model_bytes, read_model
-from hptune.fitters._registry import BY_NAME, evaluate, fit_alone, fitter_for
+from hptune.fitters._registry import BY_NAME, evaluate, fit_alone, fitter_for, trains_in_passes
 from hptune.fitters._versions import difference, loaded_versions
 from hptune.fitters._xgboost_parameters import check_parameter_names
 
@@ -43,6 +43,7 @@ __all__ = [
     "takes_missing",
     "takes_weights",
     "thread_caps",
+    "trains_in_passes",
     "warn_of_capped_threads",
     "with_feature_types",
 ]

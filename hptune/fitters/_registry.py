@@ -23,7 +23,7 @@ from hptune.fitters._sklearn import SklearnFitter, fit_in_passes, goes_in_passes
 from hptune.fitters._xgboost import XGBoostFitter
 from hptune.records import FitTask, Outcome
 
-__all__ = ["BY_NAME", "evaluate", "fit_alone", "fitter_for"]
+__all__ = ["BY_NAME", "evaluate", "fit_alone", "fitter_for", "trains_in_passes"]
 
 _LAST_STEPS: dict[str, Fitter] = {
     "xgboost": XGBoostFitter(),
@@ -60,11 +60,16 @@ def fit_alone(
     kept = {name: model.get_params()[name] for name in caps}
     with threadpool_limits(limits={"blas": 1, "openmp": cores if same_on_any_threads(model) else 1}):
         model.set_params(**caps)
-        if watched and type(fitter_for(model)) is SklearnFitter and goes_in_passes(model):
+        if watched and trains_in_passes(model):
             fit_in_passes(model, X, y, fit_params)
         else:
             model.fit(X, y, **fit_params)
     return model.set_params(**kept)
+
+
+def trains_in_passes(estimator: Any) -> bool:
+    """Whether fits that are watched go by ``partial_fit``, and so differ from what ``fit`` does."""
+    return type(fitter_for(estimator)) is SklearnFitter and goes_in_passes(estimator)
 
 
 def evaluate(data: Evaluation, task: FitTask) -> list[Outcome]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable
-from contextlib import AbstractContextManager, closing, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from typing import Any
 
 import joblib
@@ -20,8 +20,10 @@ from hptune.engine import (
     engine_of,
     pickle_by_reference,
 )
+from hptune.policies import Policy
 from hptune.search._calls import run_calls
-from hptune.search._records import Records, directory_of, nowhere
+from hptune.search._records import Records, directory_of, nowhere, ranking_metric
+from hptune.search._stopping import Stopping, stopping_by
 
 __all__ = ["SearchOnEngine", "engine_for", "with_spark"]
 
@@ -49,28 +51,45 @@ class SearchOnEngine:
         {'C': 1.0}
         """
         _check(self.spark)
-        fit = super().fit  # type: ignore[misc]
+        fit, policy = super().fit, self._policy()  # type: ignore[misc]
         if has_callbacks(self):
-            _check_callbacks(self.spark, self.out)
+            _check_callbacks(self.spark, self.out, policy)
             return fit(X, y, **params)
 
-        with self._records() as records:
+        with self._records(policy) as records, self._stopped_by(policy) as stopping:
 
             def run(calls: Any) -> list[dict[str, Any]]:
                 with closing(engine_for(self.spark, self.n_jobs)) as engine:
-                    return self._handed_over(run_calls(engine, calls, records))
+                    return self._handed_over(run_calls(engine, calls, records, stopping))
 
             with collected_calls(run):
                 return fit(X, y, **params)
+
+    def _policy(self) -> Policy | None:
+        """What stops candidates that are not worth going on with."""
+        return None
+
+    @contextmanager
+    def _stopped_by(self, policy: Policy | None) -> Iterator[Stopping | None]:
+        """The policy at work, over all goes of the fit."""
+        if policy is None:
+            yield None
+            return
+        with closing(engine_for(self.spark, self.n_jobs)) as engine:
+            place, in_process = engine.live_place(), engine.in_process
+        with stopping_by(
+            policy, ranking_metric(self.scoring, self.refit), place, in_process=in_process
+        ) as found:
+            yield found
 
     def _handed_over(self, results: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """What scikit-learn gets to see of some fits."""
         return results
 
-    def _records(self) -> AbstractContextManager[Records]:
+    def _records(self, policy: Policy | None) -> AbstractContextManager[Records]:
         if self.out is None:
             return nullcontext(nowhere)
-        return directory_of(self.out, self.scoring, self.refit, type(self).__name__).opened()
+        return directory_of(self.out, self.scoring, self.refit, type(self).__name__, policy).opened()
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters, as in scikit-learn. `clone` copies their values and joblib hashes them, a session too."""
@@ -135,8 +154,12 @@ def _is_session(value: Any) -> bool:
     return any(base.startswith("pyspark.sql.") and base.endswith(".SparkSession") for base in bases)
 
 
-def _check_callbacks(spark: Any, out: Any) -> None:
+def _check_callbacks(spark: Any, out: Any, policy: Policy | None) -> None:
     """scikit-learn's callbacks live in this process and watch every single fit: its own loop honours them."""
+    if policy is not None:
+        raise NotImplementedError(
+            "a search with callbacks set by set_callbacks stops no candidates: use early_termination=None"
+        )
     if out is not None:
         raise NotImplementedError(
             "a search with callbacks set by set_callbacks keeps no journal: use out=None"

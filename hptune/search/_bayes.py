@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, nullcontext
 from numbers import Integral
 from typing import Any
 
@@ -11,9 +12,14 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from hptune._sklearn_compat import BaseSearchCV, judge_failures
+from hptune.errors import ConfigurationError
+from hptune.fitters import trains_in_passes
+from hptune.policies import Policy, parse_policy
 from hptune.samplers import BayesianSampler, Scored
 from hptune.search._base import SearchOnEngine, engine_for
+from hptune.search._stopping import Stopping
 from hptune.space import parse_space
+from hptune.termination import check_rounds
 
 __all__ = ["BayesSearchCV"]
 
@@ -41,13 +47,18 @@ class BayesSearchCV(SearchOnEngine, BaseSearchCV):  # type: ignore[misc]  # scik
         As in `GridSearchCV`. With several metrics the one that `refit` names guides the search, else the first.
     random_state : int, RandomState or None, default None
         Draws the candidates. Going on in `out` needs an int.
+    early_termination : Policy, str, mapping or None, default None
+        Which candidates are not worth going on with: one of `hptune.policies`, or as in a sweep file. A candidate
+        that it stops has NaN for scores, ranks last, and guides the search by what was seen of it last.
+        ``cv_results_`` then has ``status`` ("ok", "stopped", or what became of a fit that failed),
+        ``stopped_after`` (rounds, in a race folds; NaN where it was not) and ``last_score``.
     spark, out
         As in `GridSearchCV`.
 
     Raises
     ------
     ConfigurationError
-        By `fit`: a space that cannot be meant.
+        By `fit`: a space or a policy that cannot be meant, or an estimator of which the policy would see nothing.
     ValueError
         By `fit`: `n_iter` is no whole number from 1 on.
 
@@ -79,6 +90,7 @@ class BayesSearchCV(SearchOnEngine, BaseSearchCV):  # type: ignore[misc]  # scik
         random_state: Any = None,
         error_score: Any = np.nan,
         return_train_score: bool = False,
+        early_termination: Any = None,
         spark: Any = None,
         out: Any = None,
     ) -> None:
@@ -96,10 +108,11 @@ class BayesSearchCV(SearchOnEngine, BaseSearchCV):  # type: ignore[misc]  # scik
         self.search_spaces = search_spaces
         self.n_iter = n_iter
         self.random_state = random_state
+        self.early_termination = early_termination
         self.spark = spark
         self.out = out
 
-    def _run_search(self, evaluate_candidates: Callable[[Sequence[Mapping[str, Any]]], Any]) -> None:
+    def _run_search(self, evaluate_candidates: Callable[..., Any]) -> None:
         """Ask for candidates, have them evaluated, and tell what came of them, until there are `n_iter`."""
         if not isinstance(self.n_iter, Integral) or self.n_iter < 1:
             raise ValueError(f"n_iter must be a whole number from 1 on but is {self.n_iter!r}")
@@ -107,24 +120,58 @@ class BayesSearchCV(SearchOnEngine, BaseSearchCV):  # type: ignore[misc]  # scik
         sampler = BayesianSampler(parse_space(self.search_spaces), seed)
         with closing(engine_for(self.spark, self.n_jobs)) as engine:
             slots = engine.slots
-        done = 0
+        stopping, done = getattr(self, "_stopping", None), 0
+        more = {} if stopping is None else {"more_results": stopping.columns}  # which each go fills
         self._fits: list[dict[str, Any]] = []
         try:
             while batch := sampler.ask(min(slots if done else max(slots, _FIRST), int(self.n_iter) - done)):
-                scores = self._guide(evaluate_candidates(batch))[done:]
+                with _stopped_unremarked() if more else nullcontext():
+                    scores = self._guide(evaluate_candidates(batch, **more))[done:]
                 sampler.tell(Scored(number, float(score)) for number, score in enumerate(scores, done))
                 done += len(batch)
             judge_failures(self._fits, self.error_score)
         finally:
             del self._fits
 
+    def _policy(self) -> Policy | None:
+        policy = None if self.early_termination is None else parse_policy(self.early_termination)
+        if policy is None:
+            return None
+        check_rounds(policy, self.estimator)
+        if policy.shape == "lockstep" and self.refit and trains_in_passes(self.estimator):
+            name = type(self.estimator).__name__
+            raise ConfigurationError(
+                f"early_termination trains {name} by partial_fit, and scikit-learn refits by fit",
+                "use refit=False, or run_sweep, whose refit does the same as its fits",
+            )
+        return policy
+
     def _handed_over(self, results: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Without errors: scikit-learn would give up when all fits of one batch fail."""
         self._fits += results
         return [{**result, "fit_error": None} for result in results]
 
+    @contextmanager
+    def _stopped_by(self, policy: Policy | None) -> Iterator[Stopping | None]:
+        with super()._stopped_by(policy) as self._stopping:
+            try:
+                yield self._stopping
+            finally:
+                del self._stopping
+
     def _guide(self, results: Mapping[str, Any]) -> Any:
-        """The scores of all candidates so far in the metric that guides the search."""
+        """The scores of all candidates so far in the metric that guides the search; of a stopped one the last seen."""
         means = [name for name in results if name.startswith("mean_test_")]
         named = f"mean_test_{self.refit}"
-        return results[named if named in means else means[0]]
+        scores = results[named if named in means else means[0]]
+        if "last_score" not in results:
+            return scores
+        return np.where(results["status"] == "stopped", results["last_score"], scores)
+
+
+@contextmanager
+def _stopped_unremarked() -> Iterator[None]:
+    """Without scikit-learn's warning of scores that are not finite: those of stopped candidates are meant to be so."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "One or more of the (test|train) scores are non-finite")
+        yield

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import math
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from multiprocessing.pool import RemoteTraceback  # type: ignore[attr-defined] # public, typeshed lacks it
-from typing import Any
+from typing import Any, TypeAlias
 
 from hptune._joblib_compat import Call
 from hptune._sklearn_compat import warning_filters, with_warning_filters
@@ -17,11 +18,18 @@ from hptune.fitters import Evaluation, evaluate, nothing_kept
 from hptune.plan import make_plan
 from hptune.records import FitTask, Outcome
 from hptune.search._records import Left, Records, nowhere
+from hptune.search._stopping import Stopping
+from hptune.termination import check_folds
 
 __all__ = ["run_calls"]
 
+Begin: TypeAlias = Callable[[Work, str], Generator[list[Outcome], None, None]]
+"""Begins what is left to do, with what an engine does with a task and how people see it."""
 
-def run_calls(engine: Engine, calls: Sequence[Call], records: Records = nowhere) -> list[dict[str, Any]]:
+
+def run_calls(
+    engine: Engine, calls: Sequence[Call], records: Records = nowhere, stopping: Stopping | None = None
+) -> list[dict[str, Any]]:
     """The results of all fits of a search, in scikit-learn's order.
 
     Parameters
@@ -32,9 +40,13 @@ def run_calls(engine: Engine, calls: Sequence[Call], records: Records = nowhere)
         What scikit-learn handed to joblib.
     records : callable, default nowhere
         Tells what is left to do, and keeps what was done.
+    stopping : Stopping, optional
+        Decides which candidates are not worth going on with; their scores are NaN.
 
     Raises
     ------
+    ConfigurationError
+        There are too few folds for the policy.
     BaseException
         Whatever a fit raised that scikit-learn does not turn into a score, with its own type; the fits that
         have not ended are cancelled.
@@ -42,20 +54,35 @@ def run_calls(engine: Engine, calls: Sequence[Call], records: Records = nowhere)
     n_folds = calls[0][2]["split_progress"][1]
     candidates = [call[2]["parameters"] for call in calls[::n_folds]]
     data = _evaluation(calls, n_folds)
-    plan = make_plan(data.estimator, candidates, n_folds, data.fit_params)
+    if stopping is not None:
+        check_folds(stopping.policy, n_folds)
+        data = stopping.watching(data)
+    lockstep = stopping is not None and stopping.in_lockstep
+    plan = make_plan(data.estimator, candidates, n_folds, data.fit_params, lockstep=lockstep)
     left = records(plan, data, candidates)
     cells = {(outcome.candidate, outcome.fold): outcome for outcome in left.reused}
-    if left.tasks:
-        _run(engine, left, replace(data, threads=engine.threads(len(left.tasks))), calls[0], cells)
-    some = next((outcome for outcome in cells.values() if outcome.test_scores), None)
-    return [
-        _result(_scored(cells[number // n_folds, number % n_folds], some, data))
-        for number in range(len(calls))
-    ]
+    begin: Begin = functools.partial(engine.run, left.tasks)
+    if stopping is not None:
+        begin = functools.partial(stopping.outcomes, engine, plan, left)
+    if left.tasks or stopping is not None:
+        data = replace(data, threads=engine.threads(max(1, len(left.tasks))))
+        _run(engine, begin, left, data, calls[0], cells)
+    rows = [[cells[candidate, fold] for fold in range(n_folds)] for candidate in range(len(candidates))]
+    outcomes = [outcome for row in rows for outcome in row]
+    if stopping is not None:
+        some = stopping.tell(rows)
+    else:
+        some = next((outcome for outcome in outcomes if outcome.final_scores), None)
+    return [_result(_scored(outcome, some, data)) for outcome in outcomes]
 
 
 def _run(
-    engine: Engine, left: Left, data: Evaluation, call: Call, cells: dict[tuple[int, int], Outcome]
+    engine: Engine,
+    begin: Begin,
+    left: Left,
+    data: Evaluation,
+    call: Call,
+    cells: dict[tuple[int, int], Outcome],
 ) -> None:
     """Fill `cells` with what is left, each outcome once it is kept."""
     raised: list[BaseException] = []
@@ -63,7 +90,7 @@ def _run(
     description = (
         f"hptune search: {len(left.tasks)} fits on {len(data.folds)} folds of {type(data.estimator).__name__}"
     )
-    with nothing_kept(), closing(engine.run(left.tasks, work, description)) as stream:
+    with nothing_kept(), closing(begin(work, description)) as stream:
         for arrived in stream:
             errors = [_error(outcome, raised, data.error_score) for outcome in arrived]
             fine = [outcome for outcome, error in zip(arrived, errors, strict=True) if error is None]
@@ -116,17 +143,20 @@ def _error(outcome: Outcome, raised: Sequence[BaseException], error_score: Any) 
     if error is not None:
         error.__cause__ = RemoteTraceback(outcome.error)
         return error
-    if outcome.status != "ok" and error_score == "raise":
+    if outcome.status not in ("ok", "stopped") and error_score == "raise":
         return RuntimeError(outcome.error)
     return None
 
 
 def _scored(outcome: Outcome, some: Outcome | None, data: Evaluation) -> Outcome:
-    """The outcome; one of a fit that ended its process gets error scores, named as those of another fit."""
-    if outcome.test_scores:
+    """The outcome; one of a fit that ended its process gets error scores, named as those of another fit.
+
+    One that was stopped has none: what a policy saw of it is no score of the candidate.
+    """
+    if outcome.final_scores:
         return outcome
     names = ["score"] if some is None else list(some.test_scores)
-    scores = dict.fromkeys(names, float(data.error_score))
+    scores = dict.fromkeys(names, math.nan if outcome.status == "stopped" else float(data.error_score))
     return replace(
         outcome,
         test_scores=scores,

@@ -15,16 +15,18 @@ from typing import Any, TypeAlias
 import joblib
 
 from hptune.fitters import Evaluation
+from hptune.history import curve_record
 from hptune.identity import Identity
 from hptune.journal import Journal, Kept, decode_outcome, key_of, read_journal
 from hptune.locks import held
 from hptune.outputs import JOURNAL, check_output, held_files
 from hptune.plan import Plan
+from hptune.policies import Policy, written
 from hptune.records import FitTask, Outcome
-from hptune.resume import Agenda, missing_tasks, refuse_another_sweep
+from hptune.resume import Agenda, ended_curves, missing_tasks, refuse_another_sweep
 from hptune.sessions import open_session
 
-__all__ = ["Directory", "Left", "Records", "directory_of", "nowhere"]
+__all__ = ["Directory", "Left", "Records", "directory_of", "nowhere", "ranking_metric"]
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,17 @@ class Left:
         What earlier sessions finished.
     keep : callable
         Puts outcomes on disk.
+    curves : tuple of (int, list, bool)
+        What the fits of earlier sessions reported: candidate, curve, and whether it was stopped.
+    keep_curve : callable
+        Puts on disk what a candidate's fit reported.
     """
 
     tasks: tuple[FitTask, ...]
     reused: tuple[Outcome, ...] = ()
     keep: Callable[[Sequence[Outcome]], None] = lambda outcomes: None
+    curves: tuple[tuple[int, list[Any], bool], ...] = ()
+    keep_curve: Callable[[int, list[Any]], None] = lambda candidate, values: None
 
 
 Records: TypeAlias = Callable[[Plan, Evaluation, Sequence[Mapping[str, Any]]], Left]
@@ -69,12 +77,15 @@ class Directory:
         The one of them that ``hptune status`` ranks by.
     name : str
         What ``hptune status`` calls the search.
+    policy : Policy, optional
+        Stops candidates.
     """
 
     path: Path
     metrics: tuple[str, ...]
     ranking_metric: str
     name: str
+    policy: Policy | None = None
 
     @contextmanager
     def opened(self) -> Iterator[Records]:
@@ -127,7 +138,17 @@ class _Records:
                 for each in outcomes
             )
 
-        return Left(tuple(replace(task, id=first + task.id) for task in tasks), reused, keep)
+        rungs = {
+            task.run: [replace(rung, candidate=numbers[rung.candidate]) for rung in task.rungs]
+            for task in tasks
+        }
+
+        def keep_curve(run: int, values: list[Any]) -> None:
+            journal.record(curve_record(identity.key(run, 0), values, rungs[run]))
+
+        tasks = tuple(replace(task, id=first + task.id) for task in tasks)
+        curves = tuple(ended_curves(Agenda(plan, identity, (), reused=reused, kept=self._kept)))
+        return Left(tasks, reused, keep, curves, keep_curve)
 
     def _begun(self, plan: Plan, identity: Identity) -> Journal:
         kept, directory = self._kept, self._directory
@@ -180,6 +201,7 @@ class _Records:
         return numbers
 
     def _identity(self, data: Evaluation, candidates: Sequence[Mapping[str, Any]]) -> Identity:
+        policy = self._directory.policy
         return Identity(
             train=_Data(self._fingerprint),
             folds=data.folds,
@@ -190,6 +212,7 @@ class _Records:
             further={
                 "error_score": str(data.error_score),
                 "return_train_score": data.return_train_score,
+                **({} if policy is None else {"early_termination": written(policy)}),
             },
         )
 
@@ -201,7 +224,17 @@ class _Data:
     fingerprint: str
 
 
-def directory_of(out: Any, scoring: Any, refit: Any, name: str) -> Directory:
+def ranking_metric(scoring: Any, refit: Any) -> str:
+    """Of the metrics that a search's `scoring` names the one that `refit` does, else the first."""
+    metrics = _metrics(scoring)
+    return refit if isinstance(refit, str) and (refit in metrics or callable(scoring)) else metrics[0]
+
+
+def _metrics(scoring: Any) -> tuple[str, ...]:
+    return tuple(scoring) if isinstance(scoring, (list, tuple, set, dict)) else ("score",)
+
+
+def directory_of(out: Any, scoring: Any, refit: Any, name: str, policy: Policy | None = None) -> Directory:
     """The directory that a search's `out` names, with the metrics that its `scoring` does.
 
     Raises
@@ -211,6 +244,6 @@ def directory_of(out: Any, scoring: Any, refit: Any, name: str) -> Directory:
     """
     if not isinstance(out, (str, os.PathLike)) or not os.fspath(out) or "://" in str(out):
         raise ValueError(f"out must be a local directory or None but is {out!r}")
-    metrics = tuple(scoring) if isinstance(scoring, (list, tuple, set, dict)) else ("score",)
+    metrics = _metrics(scoring)
     ranking = refit if isinstance(refit, str) and refit in metrics else metrics[0]
-    return Directory(Path(out), metrics, ranking, name)
+    return Directory(Path(out), metrics, ranking, name, policy)
