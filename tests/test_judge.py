@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from hptune.live import Value
 from hptune.policies import BanditPolicy, History, Policy, Report
-from hptune.termination import Judge
+from hptune.records import Outcome
+from hptune.termination import DriverReports, Judge
 
 VALUES = {run: [Value(step, step / (run + 2)) for step in range(1, 13)] for run in range(3)}
 
@@ -52,7 +53,7 @@ def test_each_value_counts_once_however_often_it_comes(batches: list[tuple[int, 
     asked = Counter((report.run, report.step) for report in policy.asked)
     assert asked == Counter((run, step) for run, last in told.items() for step in range(1, last + 1))
     for run, last in told.items():
-        assert judge.curve(run) == [[value.step, value.value] for value in VALUES[run][:last]]
+        assert judge.end(run, stopped=False) == [[value.step, value.value] for value in VALUES[run][:last]]
 
 
 @given(deliveries(), st.data())
@@ -73,5 +74,18 @@ def test_a_fit_that_begins_anew_after_it_was_stopped_is_told_so_at_once() -> Non
     judge.take("1", [Value(1, 0.9), Value(2, 0.9)])
     assert judge.take("0", [Value(1, 0.5)])
     assert judge.take("0", [Value(1, 0.5)])  # its second attempt, from the first round
-    assert judge.curve(0) == [[1, 0.5]]
+    assert judge.end(0, stopped=True) == [[1, 0.5]]
     assert not judge.take("1", [])
+
+
+def test_what_a_run_reported_is_told_once_though_a_message_comes_after_its_end() -> None:
+    """A message that was held up: its fit, which had no answer, has sent the same again and ended since."""
+    policy = Noting(slack_factor=0.5)
+    judge = Judge(policy)
+    judge.take("0", VALUES[0][:7])
+    told = []
+    for run, curve in DriverReports(judge, None).see([Outcome(0, fold, "ok", {}) for fold in range(3)]):
+        judge.take("0", VALUES[0])
+        told.append((run, curve))
+    assert told == [(0, [[value.step, value.value] for value in VALUES[0][:7]])]
+    assert len(policy.asked) == 7
