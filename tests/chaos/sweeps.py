@@ -21,7 +21,7 @@ import yaml
 from tests.chaos.estimators import PLANTED
 from tests.chaos.processes import MARK, Processes, send, wait_until
 from tests.chaos.tables import Table, journal_outcomes, read_table
-from tests.chaos.warm import ROOT, Forked, Warm
+from tests.warm import ROOT, Forked, Warm
 
 __all__ = [
     "BAD",

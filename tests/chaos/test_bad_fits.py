@@ -11,7 +11,7 @@ import pytest
 from tests.chaos.rows import Figures, row
 from tests.chaos.sweeps import BAD, Done, Home, local_spark, sweep_file
 from tests.chaos.tables import Table
-from tests.chaos.warm import Warm
+from tests.warm import Warm
 
 
 def assert_others_equal(done: Done, ref: Table) -> None:

@@ -111,8 +111,9 @@ def ended(arguments: list[Any], temporary: Path) -> subprocess.CompletedProcess[
 # After `stop` there simply is no active session; a killed one is still thought to be there.
 @pytest.mark.parametrize(
     ("ending", "bound", "times_told"),
-    [("killed", "0", 3), pytest.param("stopped", "1", 2, marks=pytest.mark.slow)],
+    [("killed", "0", 3), ("stopped", "1", 2)],
 )
+@pytest.mark.slow
 def test_a_search_says_that_the_session_ended(
     ending: str, bound: str, times_told: int, temporary: Path
 ) -> None:

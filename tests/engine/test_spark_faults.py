@@ -50,6 +50,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Any]:
         yield SparkEngine(session)
 
 
+@pytest.mark.slow
 def test_a_fit_that_ends_its_process_is_a_crashed_row_and_the_others_are_equal(engine: Any) -> None:
     grid = [{"constant": [0, 1]}, {"deadly": [True]}, {"constant": [0]}]
     case = Case(Dying(), grid, *classes_table(40), cv=2)

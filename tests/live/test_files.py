@@ -73,6 +73,7 @@ def test_a_server_that_does_not_know_the_token_gets_nothing(
     left: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(files, "HANDSHAKE_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as impostor:
         impostor.settimeout(0.2)
         address = Address("127.0.0.1", impostor.getsockname()[1])

@@ -159,6 +159,7 @@ def test_a_fit_that_ends_its_process_is_a_failed_fit(options: Any, spark: Any) -
         assert np.isnan(search.cv_results_[name]).tolist() == [False, True]
 
 
+@pytest.mark.slow
 def test_raise_tells_that_a_fit_ended_its_process() -> None:
     case = Case(Lethal(fails=(1,)), {"setting": [0, 1]}, *table(), {"cv": 2, "error_score": "raise"})
     with pytest.raises(RuntimeError, match="ended its worker process"):

@@ -32,6 +32,7 @@ from hptune.records import Existing
 from hptune.remote import claimed_output, prepared_output
 from hptune.storage import Patience, Store, open_store
 from tests.storage.azurite import ACCOUNT, Azurite, running_azurite
+from tests.warm import Warm
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRETS = ("AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN")
@@ -131,14 +132,27 @@ def started(tmp_path: Path) -> Iterator[Start]:
             process.kill()
 
 
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm]:
+    hidden = ("PYTEST", *SECRETS)
+    server = Warm({name: value for name, value in os.environ.items() if not name.startswith(hidden)})
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def hptune(started: Start) -> Run:
-    """Runs ``hptune`` to its end."""
+def hptune(warm: Warm, tmp_path: Path) -> Run:
+    """Runs ``hptune`` to its end, in a process of its own."""
 
     def run(*arguments: object, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
-        process = started(*arguments, **environment)
-        said, error = process.communicate(timeout=timeout)
-        return subprocess.CompletedProcess(arguments, process.returncode, said, error)
+        said, error = (tmp_path / f"{uuid.uuid4().hex}.{name}" for name in ("out", "err"))
+        held = {name: os.environ[name] for name in SECRETS if name in os.environ}
+        process = warm.start(
+            [*map(str, arguments)], cwd=tmp_path, output=said, errors=error,
+            env={**held, "XDG_CACHE_HOME": str(tmp_path / "cache"), **environment},
+        )  # fmt: skip
+        code = process.wait(timeout)
+        return subprocess.CompletedProcess(arguments, code, said.read_text(), error.read_text())
 
     return run
 

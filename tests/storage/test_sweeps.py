@@ -67,10 +67,15 @@ def test_the_main_job_on_a_container_gives_the_local_results_byte_for_byte_and_f
     ranges, downloads = 0, []
     with running_proxy(container.server.port) as proxy:
         through = {"AZURE_STORAGE_CONNECTION_STRING": container.server.connection_string_at(proxy.port)}
-        for out, data in (("local", sample), ("first", uri), ("second", uri)):
+        for out, data, engine in (
+            ("local", sample, "serial"),
+            ("first", uri, "spark"),
+            ("second", uri, "serial"),
+        ):
             job = [sys.executable, ROOT / "jobs/distributed_sweep.py", "--config", ROOT / "configs/demo.yaml"]
             done = subprocess.run(
-                [*map(str, job), "--data", str(data), "--out", out, "-q"], cwd=tmp_path, timeout=300,
+                [*map(str, job), "--data", str(data), "--out", out, "--engine", engine, "-q"],
+                cwd=tmp_path, timeout=300,
                 env={**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache"), **through},
                 capture_output=True, text=True,
             )  # fmt: skip

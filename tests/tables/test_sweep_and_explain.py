@@ -219,12 +219,11 @@ def test_explain_of_a_damaged_directory_is_refused(sweep: list[str], tmp_path: P
 def test_explain_says_the_same_on_spark(sweep: list[str], tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert main(sweep) == 0
-    found = []
-    for engine in ("serial", "spark"):
-        command = [sys.executable, "-m", "hptune.cli", "explain", str(out), "--engine", engine]
-        subprocess.run(command, check=True, capture_output=True, timeout=300)
-        found.append([(out / name).read_text() for name in ("importances.csv", "learning_curve.csv")])
-    assert found[0] == found[1]
+    assert main(["explain", str(out), "--engine", "serial"]) == 0
+    found = [(out / name).read_text() for name in ("importances.csv", "learning_curve.csv")]
+    command = [sys.executable, "-m", "hptune.cli", "explain", str(out), "--engine", "spark"]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    assert found == [(out / name).read_text() for name in ("importances.csv", "learning_curve.csv")]
 
 
 def test_a_booster_of_a_categorical_table_is_read_by_xgboost_alone(sweep: list[str], tmp_path: Path) -> None:

@@ -1,14 +1,16 @@
 """A process that has imported everything and forks one process a command: a sweep starts in milliseconds.
 
-``python -m tests.chaos.warm`` reads a JSON line for each request and answers with one.
+``python -m tests.warm`` reads a JSON line for each request and answers with one.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Any
 
 __all__ = ["Forked", "Warm"]
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class Warm:
@@ -24,7 +26,7 @@ class Warm:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.chaos.warm"],
+            [sys.executable, "-m", "tests.warm"],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.PIPE,
@@ -72,9 +74,21 @@ class Forked:
             self.returncode = self._warm.ask({"poll": self.pid})
         return self.returncode
 
+    def wait(self, timeout: float) -> int:
+        """Its exit code; it is killed where that takes more than `timeout` seconds."""
+        end = time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            if time.monotonic() > end:
+                os.kill(self.pid, signal.SIGKILL)
+                raise AssertionError(f"{self.pid} did not end within {timeout:g} s")
+            time.sleep(0.02)
+        return code
+
 
 def _serve() -> None:
-    from hptune.cli import main  # noqa: F401 - loaded here, once, for all
+    import azure.storage.blob  # noqa: F401 - all are loaded here, once
+
+    from hptune.cli import main  # noqa: F401
     from hptune.search import GridSearchCV  # noqa: F401
     from tests.chaos import estimators  # noqa: F401
 
