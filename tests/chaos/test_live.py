@@ -28,7 +28,7 @@ from tests.chaos.sweeps import (
     sweep_file,
 )
 from tests.chaos.tables import Table, journal_curves, journal_outcomes
-from tests.chaos.warm import Warm
+from tests.warm import Warm
 
 AWAY_SECONDS = 10
 ROUNDS = 30
