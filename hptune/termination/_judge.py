@@ -36,6 +36,7 @@ class Judge:
         self._curves: dict[int, list[tuple[int, float]]] = defaultdict(list)
         self._stopped: set[int] = set()
         self._just_stopped: set[int] = set()
+        self._ended: set[int] = set()
         self._lock = threading.Lock()
 
     def take(self, key: str, values: Sequence[Value]) -> bool:
@@ -46,9 +47,9 @@ class Judge:
         return self.stops(run)
 
     def report(self, run: int, step: int, value: float) -> bool:
-        """Take in a value; whether the run should stop. Each step counts once."""
+        """Take in a value; whether the run should stop. Each step counts once, and none after the run's end."""
         with self._lock:
-            if step > self._history.steps(run):
+            if run not in self._ended and step > self._history.steps(run):
                 report = Report(run, step, value)
                 self._history.add(report)
                 self._curves[run].append((step, value))
@@ -68,20 +69,22 @@ class Judge:
             stopped, self._just_stopped = sorted(self._just_stopped), set()
             return stopped
 
-    def curve(self, run: int) -> list[list[Any]]:
-        """What a run reported, as JSON holds it; null for what is no finite number."""
+    def end(self, run: int, *, stopped: bool) -> list[list[Any]]:
+        """The run has come to its own end, or was stopped: what it reported, and nothing when it is asked again.
+
+        As JSON holds it, with null for what is no finite number. A message that was held up on its way may come
+        still. It is left out, so that nothing is known of a run but what is told here.
+        """
         with self._lock:
+            self._ended.add(run)
+            if not stopped:
+                self._history.finish(run)
             told = self._curves.pop(run, ())
         return [[step, value if math.isfinite(value) else None] for step, value in told]
 
     def recall(self, run: int, curve: Sequence[Sequence[Any]], *, stopped: bool) -> None:
-        """Take in the `curve` of a run that ended in an earlier session."""
+        """Take in what a run reported that ended in an earlier session, as `end` told it."""
         with self._lock:
             for step, value in curve:
                 self._history.add(Report(run, step, math.nan if value is None else float(value)))
             (self._history.stop if stopped else self._history.finish)(run)
-
-    def finish(self, run: int) -> None:
-        """The run came to its own end."""
-        with self._lock:
-            self._history.finish(run)

@@ -86,11 +86,9 @@ class DriverReports:
         Warns once if reports did not arrive.
         """
         for outcome in outcomes:
-            curve = self._judge.curve(outcome.candidate)
+            curve = self._judge.end(outcome.candidate, stopped=outcome.status == "stopped")
             if curve:
                 yield outcome.candidate, curve
-            if outcome.status != "stopped":
-                self._judge.finish(outcome.candidate)
             if outcome.unreported and not self._warned:
                 self._warned = True
                 warnings.warn(

@@ -1,4 +1,4 @@
-"""An estimator that learns by XGBoost, takes as long as it is told to, and goes wrong as it is told to."""
+"""Estimators that take as long as they are told to; one of them goes wrong as it is told to."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import SGDClassifier
 from xgboost import XGBClassifier
 
-__all__ = ["PLANTED", "Learner", "endless"]
+__all__ = ["PLANTED", "Learner", "Stepwise", "endless"]
 
 PLANTED = 1000.0  # a value of the first column that one row of the data has: its fold misses it in training
 _LONG = 600
@@ -82,6 +83,50 @@ class Learner(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> Any:
         return self.model_.predict(X)
+
+
+class Stepwise(ClassifierMixin, BaseEstimator):
+    """A linear model that learns pass by pass, and rests in each pass; `PLANTED` does not upset it.
+
+    Parameters
+    ----------
+    max_iter : int
+        Passes.
+    eta0, alpha
+        scikit-learn's SGD's.
+    seconds : float
+        How long a pass rests before it learns.
+    """
+
+    def __init__(
+        self, max_iter: int = 100, eta0: float = 0.01, alpha: float = 1e-4, seconds: float = 0.0
+    ) -> None:
+        self.max_iter = max_iter
+        self.eta0 = eta0
+        self.alpha = alpha
+        self.seconds = seconds
+
+    def fit(self, X: Any, y: Any) -> Stepwise:
+        vars(self).pop("model_", None)
+        for _ in range(self.max_iter):
+            self.partial_fit(X, y, classes=np.unique(y))
+        return self
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Stepwise:
+        time.sleep(self.seconds)
+        if not hasattr(self, "model_"):
+            self.model_ = SGDClassifier(
+                loss="log_loss", learning_rate="constant", eta0=self.eta0, alpha=self.alpha, random_state=0
+            )
+        self.model_.partial_fit(np.clip(X, -5, 5), y, classes=classes)
+        self.classes_ = self.model_.classes_
+        return self
+
+    def predict_proba(self, X: Any) -> Any:
+        return self.model_.predict_proba(np.clip(X, -5, 5))
+
+    def predict(self, X: Any) -> Any:
+        return self.model_.predict(np.clip(X, -5, 5))
 
 
 def endless(learner: Learner, X: Any, y: Any) -> float:

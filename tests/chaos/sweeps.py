@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -32,6 +33,7 @@ __all__ = [
     "Home",
     "Run",
     "environment_of",
+    "kill_workers_until_the_end",
     "local_spark",
     "spark_program",
     "stopped",
@@ -136,6 +138,8 @@ class Run:
     def driver(self) -> psutil.Process:
         """The Python process itself, under spark-submit too."""
         mine = psutil.Process(self.process.pid)
+        if "python" in mine.name():  # whose own children may look like drivers
+            return mine
         return next((p for p in mine.children(recursive=True) if p in self.processes.drivers()), mine)
 
     @property
@@ -306,3 +310,21 @@ def stopped(process: psutil.Process) -> Iterator[None]:
         yield
     finally:
         send(process, signal.SIGCONT)
+
+
+def kill_workers_until_the_end(run: Run, processes: Processes, seed: int) -> int:
+    """SIGKILL for a random worker every 3 s; the number of kills.
+
+    Where starting a worker takes longer than that, on a busy machine, no fit would ever end: the next kill comes
+    when at least one has ended since the last.
+    """
+    chosen, kills = random.Random(seed), 0
+    while not run.ended:
+        run.wait_for_outcomes(len(journal_outcomes(run.out)) + 1)
+        workers = sorted(processes.workers(), key=lambda process: process.pid)
+        if workers and not run.ended:
+            send(chosen.choice(workers), signal.SIGKILL)
+            kills += 1
+        next_kill = time.monotonic() + 3
+        wait_until(lambda end=next_kill: time.monotonic() > end or run.ended)
+    return kills

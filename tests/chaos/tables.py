@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-__all__ = ["Table", "journal_outcomes", "read_table"]
+__all__ = ["Table", "journal_curves", "journal_outcomes", "read_table"]
 
 _FREE = ("param_seconds", "param_place")  # tell the learner how long and where, and change no score
 
@@ -69,10 +69,23 @@ def read_table(out: Path) -> Table:
 
 def journal_outcomes(out: Path) -> list[dict[str, Any]]:
     """The whole records of outcomes; a last line that is being written is left out."""
+    return [record for record in _records(out) if record["record"] == "outcome"]
+
+
+def journal_curves(out: Path) -> dict[int, list[list[list[Any]]]]:
+    """What fits reported while they ran, by candidate: each time that it was kept, which should be once."""
+    candidates = {record["key"]: record["candidate"] for record in journal_outcomes(out)}
+    curves: dict[int, list[list[list[Any]]]] = {}
+    for record in _records(out):
+        if record["record"] == "curve":
+            curves.setdefault(candidates[record["key"]], []).append(record["values"])
+    return curves
+
+
+def _records(out: Path) -> list[dict[str, Any]]:
     path = out / "journal.jsonl"
     lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
-    records = [json.loads(line, parse_constant=_no_constant) for line in lines]
-    return [record for record in records if record["record"] == "outcome"]
+    return [json.loads(line, parse_constant=_no_constant) for line in lines]
 
 
 def _no_constant(name: str) -> float:

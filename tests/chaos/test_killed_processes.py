@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import random
 import signal
-import time
 from collections import Counter
 
 import pytest
 
 from tests.chaos.cluster import HOSTS, Cluster
-from tests.chaos.processes import Processes, send, wait_until
+from tests.chaos.processes import send
 from tests.chaos.rows import Figures, row
-from tests.chaos.sweeps import FITS, Done, Home, Run, local_spark, sweep_file, write_data
-from tests.chaos.tables import Table, journal_outcomes
+from tests.chaos.sweeps import (
+    FITS,
+    Done,
+    Home,
+    kill_workers_until_the_end,
+    local_spark,
+    sweep_file,
+    write_data,
+)
+from tests.chaos.tables import Table
 
 pytestmark = pytest.mark.spark
 
@@ -85,24 +92,6 @@ def test_random_kills_of_workers_where_a_task_has_one_attempt(
     run = home.start(sweep_file(home.data, seconds=0.6, **local_spark("local[2]")))
     figures["kills"] = kill_workers_until_the_end(run, home.processes, seed)
     assert_undisturbed(run.wait(), ref)
-
-
-def kill_workers_until_the_end(run: Run, processes: Processes, seed: int) -> int:
-    """SIGKILL for a random worker every 3 s; the number of kills.
-
-    Where starting a worker takes longer than that, on a busy machine, no fit would ever end: the next kill comes
-    when at least one has ended since the last.
-    """
-    chosen, kills = random.Random(seed), 0
-    while not run.ended:
-        run.wait_for_outcomes(len(journal_outcomes(run.out)) + 1)
-        workers = sorted(processes.workers(), key=lambda process: process.pid)
-        if workers and not run.ended:
-            send(chosen.choice(workers), signal.SIGKILL)
-            kills += 1
-        next_kill = time.monotonic() + 3
-        wait_until(lambda end=next_kill: time.monotonic() > end or run.ended)
-    return kills
 
 
 @row(6, "SIGKILL pyspark.daemon in a fit", tries=5)

@@ -6,12 +6,13 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
+from tests.relay import BLOCK, Relay
+
 _BUSY = b"HTTP/1.1 503 Server Busy\r\nx-ms-error-code: ServerBusy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-_BLOCK = 1 << 16
 
 Fault = Callable[["Exchange"], None]
 
@@ -30,7 +31,7 @@ class Exchange:
         self.server.sendall(self.request)
         sent = 0
         while n_bytes is None or sent < n_bytes:
-            block = self.server.recv(_BLOCK if n_bytes is None else min(_BLOCK, n_bytes - sent))
+            block = self.server.recv(BLOCK if n_bytes is None else min(BLOCK, n_bytes - sent))
             if not block:
                 break
             self.client.sendall(change(block))
@@ -77,7 +78,7 @@ def slowly(exchange: Exchange) -> None:
     """A thin line: the answer comes at about a MiB a second, and the connection ends with it."""
     exchange.server.sendall(exchange.request)
     exchange.server.settimeout(0.3)
-    while not exchange.closing.wait(0.05) and (block := exchange.server.recv(_BLOCK)):
+    while not exchange.closing.wait(0.05) and (block := exchange.server.recv(BLOCK)):
         exchange.client.sendall(block)
 
 
@@ -113,28 +114,22 @@ def flip(exchange: Exchange) -> None:
     exchange.forward(None, changed)
 
 
-@dataclass
-class Proxy:
-    """Listens on `port`; each request of a kind gets the next of `faults`, and none once they are used up.
+class Proxy(Relay):
+    """Each request of a kind gets the next of `faults`, and none once they are used up.
 
     Range requests are harmed, or those whose first lines hold `harmed`. `before` sees each range request, `watch`
     how many bytes of answers have passed.
     """
 
-    upstream: int
-    faults: SimpleQueue[Fault] = field(default_factory=SimpleQueue)
-    harmed: bytes = b"x-ms-range:"
-    before: Callable[[bytes], None] | None = None
-    watch: Callable[[int], None] | None = None
-    passed: int = 0
-    requests: list[bytes] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
+    def __init__(self, upstream: int) -> None:
+        self.faults: SimpleQueue[Fault] = SimpleQueue()
+        self.harmed = b"x-ms-range:"
+        self.before: Callable[[bytes], None] | None = None
+        self.watch: Callable[[int], None] | None = None
+        self.passed = 0
+        self.requests: list[bytes] = []
         self._closing = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self._open: set[socket.socket] = set()
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(upstream)
 
     def plan(self, *faults: Fault) -> None:
         for fault in faults:
@@ -147,37 +142,11 @@ class Proxy:
 
     def close(self) -> None:
         self._closing.set()
-        for open_socket in (self._listener, *list(self._open)):
-            with suppress(OSError):
-                open_socket.shutdown(socket.SHUT_RDWR)
-            open_socket.close()
+        super().close()
 
-    def _accept(self) -> None:
-        while not self._closing.is_set():
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
-        try:
-            server = socket.create_connection(("127.0.0.1", self.upstream))
-        except OSError:
-            client.close()
-            return
-        self._open |= {client, server}
-        try:
-            with client, server:
-                self._relay(client, server)
-        except OSError:
-            return
-        finally:
-            self._open -= {client, server}
-
-    def _relay(self, client: socket.socket, server: socket.socket) -> None:
+    def relay(self, client: socket.socket, server: socket.socket) -> None:
         answers: threading.Thread | None = None
-        while request := client.recv(_BLOCK):
+        while request := client.recv(BLOCK):
             self.requests.append(request)
             head = request.lower().partition(b"\r\n\r\n")[0]
             if b"x-ms-range:" in head and self.before is not None:
@@ -187,7 +156,7 @@ class Proxy:
                 fault(Exchange(client, server, request, self._closing))
                 return
             if fault is not None:  # an answer thread reads this server already: take another connection
-                with socket.create_connection(("127.0.0.1", self.upstream)) as fresh:
+                with self.connected() as fresh:
                     fault(Exchange(client, fresh, request, self._closing))
                 return
             if answers is None:
@@ -202,7 +171,7 @@ class Proxy:
 
     def _pump(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
-            while block := source.recv(_BLOCK):
+            while block := source.recv(BLOCK):
                 target.sendall(block)
                 self.passed += len(block)
                 if self.watch is not None:
@@ -212,8 +181,5 @@ class Proxy:
 
 @contextmanager
 def running_proxy(upstream: int) -> Iterator[Proxy]:
-    proxy = Proxy(upstream)
-    try:
+    with closing(Proxy(upstream)) as proxy:
         yield proxy
-    finally:
-        proxy.close()
