@@ -68,6 +68,7 @@ def build_distributed(
         check_workers,
         distributed_trial,
         is_pipeline,
+        is_ranker,
         metrics_of,
         open_rows,
         takes_missing,
@@ -84,8 +85,13 @@ def build_distributed(
     check_workers(session, estimator, probes, slots)
     whole = is_pipeline(estimator)
     data = config.data
-    source = Source(data.path, data.format, data.target, data.id, data.weight, data.group)
-    columns = {"labelCol": source.label, "predictionCol": "prediction"}
+    queries = is_ranker(estimator)
+    if queries and data.group is None:
+        raise ConfigurationError(
+            "key 'data.group' is missing", "a ranker learns from queries: name their column"
+        )
+    source = Source(data.path, data.format, data.target, data.id, data.weight, data.group, queries)
+    columns = {"labelCol": source.label, "predictionCol": "prediction", **source.query_columns}
     metrics = metrics_of(
         config.primary_metric, config.metrics, columns, lambda name: imported(name, "metric")
     )

@@ -21,6 +21,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import NumericType, StringType
 
 from hptune.errors import ConfigurationError, InputDataError
+from hptune.trials.distributed._ranking import QUERY_COLUMNS, with_queries
 
 __all__ = ["Rows", "Source", "open_rows"]
 
@@ -47,6 +48,8 @@ class Source:
         The column to predict; ``label`` in libsvm files.
     id, weight, group : str, optional
         A column that is not learned from, that weighs the rows, and whose rows stay together.
+    queries : bool, default False
+        Whether a group is a query, of which estimators are told.
     """
 
     path: str
@@ -55,6 +58,17 @@ class Source:
     id: str | None = None
     weight: str | None = None
     group: str | None = None
+    queries: bool = False
+
+    @property
+    def query(self) -> str | None:
+        """The column of queries."""
+        return self.group if self.queries else None
+
+    @property
+    def query_columns(self) -> dict[str, str]:
+        """It, by every parameter that may tell it."""
+        return dict.fromkeys(QUERY_COLUMNS, self.query) if self.query else {}
 
     @property
     def uri(self) -> str:
@@ -183,9 +197,12 @@ def open_rows(
                 _check_missing(raw, names)
             preparation = _preparation(parted, names)
             frame = preparation.transform(parted)
-            kept = [source.label, *([source.weight] if source.weight else []), FEATURES, _PART]
-            frame = frame.select(*kept)
-        frame = _labelled(frame, source.label).persist()
+            roles = [name for name in (source.label, source.weight, source.query) if name]
+            frame = frame.select(*roles, FEATURES, _PART)
+        frame = _labelled(frame, source.label)
+        if source.query:
+            frame = with_queries(frame, source.query)
+        frame = frame.persist()
         fold_column = source.group if by_group else None
         rows = Rows(frame, n_folds, preparation, fingerprint, _columns(source), fold_column)
         _check_sizes(rows, shares)
@@ -235,7 +252,8 @@ def _parted_by_group(raw: DataFrame, source: Source) -> tuple[DataFrame, int]:
         raise InputDataError(f"{shown} has {many}, each of which is a fold", "name a column of folds")
     folds = F.array(*map(F.lit, sorted(groups)))
     part = (F.array_position(folds, column) - 1).cast("int")
-    return raw.withColumn(_PART, part).drop(str(source.group)), len(groups)
+    parted = raw.withColumn(_PART, part)
+    return (parted if source.queries else parted.drop(str(source.group))), len(groups)
 
 
 def _parts(cv: Any) -> tuple[int, tuple[float, float]]:
@@ -332,7 +350,7 @@ def _labelled(frame: DataFrame, label: str) -> DataFrame:
 
 def _columns(source: Source) -> dict[str, str]:
     weight = {"weightCol": source.weight} if source.weight else {}
-    return {"featuresCol": FEATURES, "labelCol": source.label, **weight}
+    return {"featuresCol": FEATURES, "labelCol": source.label, **weight, **source.query_columns}
 
 
 def _check_sizes(rows: Rows, shares: tuple[float, float]) -> None:
