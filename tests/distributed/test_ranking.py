@@ -10,15 +10,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from pyspark.ml import Pipeline
 from pyspark.ml.evaluation import RegressionEvaluator
 from pyspark.sql import DataFrame, SparkSession
 from sklearn.metrics import ndcg_score
 from xgboost import XGBRanker
+from xgboost.spark import SparkXGBRanker, SparkXGBRegressor
 
 from hptune import run_sweep
 from hptune.cli import main
 from hptune.errors import ConfigurationError, InputDataError
-from hptune.trials.distributed import Source, metrics_of, open_rows
+from hptune.trials.distributed import Source, is_ranker, metrics_of, open_rows
 from tests.builders import spark_session
 
 pytestmark = pytest.mark.spark
@@ -127,6 +129,8 @@ def test_a_table_without_its_queries_is_refused_in_a_line(
     )
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("hptune: error: key 'data.group' is missing")
+    with pytest.raises(ConfigurationError, match="weighs rows, but XGBoost's ranker weighs queries"):
+        run_sweep(config(table), weight="clicks", out=str(tmp_path / "out"))
     with pytest.raises(InputDataError, match="no column 'session'"):
         run_sweep(config(table), group="session", out=str(tmp_path / "out"))
     holes = pd.read_csv(table)
@@ -134,6 +138,11 @@ def test_a_table_without_its_queries_is_refused_in_a_line(
     holes.to_csv(tmp_path / "holes.csv", index=False)
     with pytest.raises(InputDataError, match="'query' has missing values: give every row a query"):
         run_sweep(config(tmp_path / "holes.csv"), out=str(tmp_path / "out"))
+
+
+def test_rankers_are_known_in_pipelines_and_regressors_are_none(spark: SparkSession) -> None:
+    assert is_ranker(SparkXGBRanker()) and is_ranker(Pipeline(stages=[SparkXGBRanker()]))
+    assert not is_ranker(SparkXGBRegressor()) and not is_ranker(Pipeline(stages=[SparkXGBRegressor()]))
 
 
 def test_ndcg_is_the_metric_of_rankers(spark: SparkSession) -> None:

@@ -56,8 +56,8 @@ def _numbered(frame: DataFrame, column: str) -> DataFrame:
     if not frame.where(query.isNull()).isEmpty():
         raise InputDataError(f"column {column[:60]!r} has missing values", "give every row a query")
     if isinstance(frame.schema[column].dataType, IntegralType):
-        lowest, highest = frame.select(F.min(query), F.max(query)).first() or (0, 0)
-        if lowest >= 0 and highest < 2**_QUERY_BITS:
+        told = frame.select(F.min(query), F.max(query)).first()
+        if told and told[0] is not None and told[0] >= 0 and told[1] < 2**_QUERY_BITS:
             return frame
     text, number = f"{column}_text", f"{column}_number"
     texts = frame.withColumn(text, query.cast("string"))
