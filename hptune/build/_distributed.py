@@ -94,7 +94,7 @@ def build_distributed(
     rows = open_rows(
         session, source, config.cv, config.seed, assemble=not whole, missing=takes_missing(estimator)
     )
-    reading = estimator if whole else with_columns(estimator, rows.columns)
+    reading = estimator if whole else with_columns(estimator, source.columns)
     trial = distributed_trial(reading, rows, metrics, probes, slots=slots, refit=config.refit is not False)
     return TrialSweep(
         name=config.name,

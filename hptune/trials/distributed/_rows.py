@@ -66,8 +66,14 @@ class Source:
         return self.group if self.queries else None
 
     @property
+    def columns(self) -> dict[str, str]:
+        """Names of columns by the parameter of an estimator that tells them."""
+        weight = {"weightCol": self.weight} if self.weight else {}
+        return {"featuresCol": FEATURES, "labelCol": self.label, **weight, **self.query_columns}
+
+    @property
     def query_columns(self) -> dict[str, str]:
-        """It, by every parameter that may tell it."""
+        """Of them that of queries; an evaluator may have it too."""
         return dict.fromkeys(QUERY_COLUMNS, self.query) if self.query else {}
 
     @property
@@ -102,18 +108,18 @@ class Rows:
         What made the column of features.
     fingerprint : str
         Of the rows as they were read.
-    columns : mapping of str to str
-        Names of columns by the parameter of an estimator that tells them.
-    fold_column : str, optional
-        The column whose values are the folds.
+    source : Source
+        Where they are from.
+    by_group : bool, default False
+        Whether the groups are the folds.
     """
 
     frame: DataFrame
     n_folds: int
     preparation: PipelineModel | None
     fingerprint: str
-    columns: Mapping[str, str]
-    fold_column: str | None = None
+    source: Source
+    by_group: bool = False
 
     def train(self, fold: int) -> DataFrame:
         """What a trial learns from."""
@@ -203,8 +209,7 @@ def open_rows(
         if source.query:
             frame = with_queries(frame, source.query)
         frame = frame.persist()
-        fold_column = source.group if by_group else None
-        rows = Rows(frame, n_folds, preparation, fingerprint, _columns(source), fold_column)
+        rows = Rows(frame, n_folds, preparation, fingerprint, source, by_group)
         _check_sizes(rows, shares)
     except PySparkException as error:
         reason = str(error).strip().splitlines()[0][:300]
@@ -346,11 +351,6 @@ def _labelled(frame: DataFrame, label: str) -> DataFrame:
     if not numbers.where(absent).isEmpty():
         raise InputDataError(f"the target {label!r} has missing values", "leave those rows out")
     return numbers
-
-
-def _columns(source: Source) -> dict[str, str]:
-    weight = {"weightCol": source.weight} if source.weight else {}
-    return {"featuresCol": FEATURES, "labelCol": source.label, **weight, **source.query_columns}
 
 
 def _check_sizes(rows: Rows, shares: tuple[float, float]) -> None:

@@ -71,12 +71,14 @@ class DistributedTrial(Trial):
     def content(self) -> Mapping[str, Any]:
         """The estimator, the rows and how they are split, and Spark's version."""
         evaluators = {name: content_of(each) for name, each in self.metrics.evaluators.items()}
-        folds = {} if self.rows.fold_column is None else {"cv.column": self.rows.fold_column}
+        source = self.rows.source
+        roles = {"data.target": source.label, "data.group": source.group}
         return {
+            **{key: name for key, name in roles.items() if name is not None},
             "estimator": content_of(self.estimator),
             "data": self.rows.fingerprint,
             "cv.parts": sorted(self.rows.sizes.items()),
-            **folds,
+            **({"cv.type": "LeaveOneGroupOut"} if self.rows.by_group else {}),
             "metrics": evaluators,
             "pyspark": pyspark.__version__,
         }
