@@ -11,13 +11,19 @@ from hptune.trials.distributed._estimators import (
 from hptune.trials.distributed._metrics import Metrics, metrics_of
 from hptune.trials.distributed._ranking import is_ranker
 from hptune.trials.distributed._rows import Rows, Source, open_rows
-from hptune.trials.distributed._trial import DistributedTrial, check_workers, distributed_trial
+from hptune.trials.distributed._trial import (
+    DistributedTrial,
+    allocates_dynamically,
+    check_workers,
+    distributed_trial,
+)
 
 __all__ = [
     "DistributedTrial",
     "Metrics",
     "Rows",
     "Source",
+    "allocates_dynamically",
     "check_names",
     "check_workers",
     "distributed_trial",
