@@ -231,8 +231,8 @@ class TrialIdentity(CellIdentity):
         return {
             "versions": library_versions(),
             "seed": self.seed,
-            "cv": self._folds,
             **{name: told.text for name, told in self._shared.items()},
+            "cv": self._folds,
             "objective": [self.objective.metric, self.objective.goal],
             **(self.further or {}),
         }

@@ -256,7 +256,7 @@ def refuse_another_sweep(
         value = identity.fields.get(name)
         if value == was.get(name):
             continue
-        now, then = config.get(name, _NOTHING), _config_of(sessions).get(name, _NOTHING)
+        now, then = _said(config, name), _said(_config_of(sessions), name)
         if now == then:  # the configuration says the same, so what it led to tells the difference
             now, then = _parsed(value), _parsed(was.get(name, _NOTHING))
         mend = _MEND_VERSION if name == "versions" else _MEND
@@ -289,6 +289,13 @@ def _refuse_another_grid(
 
 def _config_of(sessions: Sequence[Session]) -> Mapping[str, Any]:
     config: Mapping[str, Any] = sessions[-1].first.get("config", {})
+    return config
+
+
+def _said(config: Any, key: str) -> Any:
+    """What a configuration says of a key, such as ``cv`` or ``data.group``."""
+    for part in key.split("."):
+        config = config.get(part, _NOTHING) if isinstance(config, Mapping) else _NOTHING
     return config
 
 

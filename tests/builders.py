@@ -175,7 +175,10 @@ def spark_session(master: str, **settings: str) -> Iterator[Any]:
     for key, value in (fixed | settings).items():
         builder = builder.config(key, value)
     session = builder.getOrCreate()
+    system = session.sparkContext._jvm.java.lang.System
     try:
         yield session
     finally:
         session.stop()
+        for key in settings:  # with those of its first session the Java process would begin the next ones too
+            system.clearProperty(key)

@@ -9,7 +9,7 @@ from typing import Any
 
 from hptune.build._candidates import adaptive_of, candidates_of, silent
 from hptune.build._names import imported
-from hptune.config import AnyConfig, SweepConfig
+from hptune.config import AnyConfig, DataConfig, SweepConfig
 from hptune.engine import active_session
 from hptune.errors import ClusterError, ConfigurationError
 from hptune.storage import default_cache
@@ -84,8 +84,9 @@ def build_distributed(
     check_workers(session, estimator, probes, slots)
     whole = is_pipeline(estimator)
     data = config.data
-    source = Source(data.path, data.format, data.target, data.id, data.weight, data.group)
-    columns = {"labelCol": source.label, "predictionCol": "prediction"}
+    queries = _learns_from_queries(estimator, data)
+    source = Source(data.path, data.format, data.target, data.id, data.weight, data.group, queries)
+    columns = {"labelCol": source.label, "predictionCol": "prediction", **source.query_columns}
     metrics = metrics_of(
         config.primary_metric, config.metrics, columns, lambda name: imported(name, "metric")
     )
@@ -93,7 +94,7 @@ def build_distributed(
     rows = open_rows(
         session, source, config.cv, config.seed, assemble=not whole, missing=takes_missing(estimator)
     )
-    reading = estimator if whole else with_columns(estimator, rows.columns)
+    reading = estimator if whole else with_columns(estimator, source.columns)
     trial = distributed_trial(reading, rows, metrics, probes, slots=slots, refit=config.refit is not False)
     return TrialSweep(
         name=config.name,
@@ -122,6 +123,23 @@ def _check_keys(config: SweepConfig) -> None:
             raise ConfigurationError(
                 f"key {key!r} does not go with an estimator of pyspark.ml as it is set", "take it out"
             )
+
+
+def _learns_from_queries(estimator: Any, data: DataConfig) -> bool:
+    """Whether the groups are a ranker's queries, without which it cannot learn."""
+    from hptune.trials.distributed import is_ranker
+
+    if not is_ranker(estimator):
+        return False
+    if data.group is None:
+        raise ConfigurationError(
+            "key 'data.group' is missing", "a ranker learns from queries: name their column"
+        )
+    if data.weight is not None and estimator.hasParam("qid_col"):
+        raise ConfigurationError(
+            "key 'data.weight' weighs rows, but XGBoost's ranker weighs queries", "take it out"
+        )
+    return True
 
 
 def _estimator(config: SweepConfig, probes: list[Any]) -> Any:

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 import yaml
+from pyspark import SparkConf
 from pyspark.sql import SparkSession
 
 from hptune.cli import main
+from hptune.trials.distributed import allocates_dynamically
 from tests.builders import spark_session
 from tests.distributed.tables import diabetes
 
@@ -19,7 +21,11 @@ pytestmark = pytest.mark.spark
 
 @pytest.fixture(scope="module")
 def spark() -> Iterator[SparkSession]:
-    settings = {"spark.sql.shuffle.partitions": "2", "spark.dynamicAllocation.enabled": "True"}
+    settings = {
+        "spark.sql.shuffle.partitions": "2",
+        "spark.dynamicAllocation.enabled": "True",
+        "spark.dynamicAllocation.testing": "true",  # by which it counts for a local master too
+    }
     with spark_session("local[2]", **settings) as session:
         yield session
 
@@ -47,6 +53,30 @@ def test_workers_that_must_run_together_are_refused_before_the_first_trial(
     assert "set spark.dynamicAllocation.enabled to false and spark.executor.instances" in line
     assert not list((tmp_path / "out").glob("journal*"))
     assert not spark.sparkContext._jsc.getPersistentRDDs()  # the rows were not even read
+
+
+@pytest.mark.parametrize(
+    ("master", "settings", "expected"),
+    [
+        ("spark://host:7077", {"enabled": "True"}, True),
+        ("yarn", {"enabled": "true"}, True),
+        ("yarn", {"enabled": "false"}, False),
+        ("yarn", {}, False),
+        ("local-cluster[2,1,1024]", {"enabled": "true"}, True),
+        ("local[2]", {"enabled": "true"}, False),
+        ("local", {"enabled": "true"}, False),
+        ("local[*,4]", {"enabled": "true", "testing": "true"}, True),
+    ],
+)
+def test_a_local_master_has_no_executors_to_allocate(
+    spark: SparkSession, master: str, settings: dict[str, str], expected: bool
+) -> None:
+    conf = SparkConf(loadDefaults=False).setMaster(master)
+    for name, value in settings.items():
+        conf.set(f"spark.dynamicAllocation.{name}", value)
+    assert allocates_dynamically(conf) is expected
+    utils = spark._jvm.org.apache.spark.util.Utils  # Spark's own answer
+    assert utils.isDynamicAllocationEnabled(conf._jconf) is expected
 
 
 def test_an_estimator_whose_tasks_run_whenever_there_is_room_is_not(

@@ -9,8 +9,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from pyspark.ml import PipelineModel
 from pyspark.ml.evaluation import RegressionEvaluator
 from pyspark.ml.regression import LinearRegression
@@ -19,6 +21,7 @@ from sklearn.linear_model import LinearRegression as SkLinearRegression
 
 from hptune import run_sweep
 from hptune.build import build_distributed
+from hptune.cli import main
 from hptune.config import parse_config
 from hptune.errors import ConfigurationError, InputDataError
 from hptune.readying import own_engine
@@ -130,6 +133,26 @@ def test_folds_of_ones_own_are_the_values_of_a_column_that_is_no_feature(
         expected.append(model.score(scored.drop(columns="target"), scored["target"]))
     best = result.best_run()
     assert [fold["R^2"] for fold in best.fold_metrics] == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("cv", [2, {"type": "LeaveOneGroupOut"}])
+def test_other_groups_are_another_sweep_though_their_parts_are_as_large(
+    spark: SparkSession, table: Path, tmp_path: Path, cv: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = pd.read_csv(table)[["bmi", "bp", "target"]].iloc[:440]
+    for name, shift in (("house", 0), ("street", 3)):
+        frame[name] = (np.arange(440) + shift) % 8
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(config(tmp_path / "rows.csv", cv=cv, refit=False)))
+    out = str(tmp_path / "out")
+    command = ["sweep", "--config", str(tmp_path / "sweep.yaml"), "--out", out, "-q", "--group"]
+    assert main([*command, "house"]) == 0
+    kept = (tmp_path / "out" / "journal.jsonl").read_bytes()
+    capsys.readouterr()
+    assert main([*command, "street", "--resume"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"data.group is street, but {out} was started with house" in line
+    assert (tmp_path / "out" / "journal.jsonl").read_bytes() == kept
 
 
 def test_columns_that_are_no_folds_are_refused(spark: SparkSession, table: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "is_estimator",
     "is_pipeline",
     "returns_estimator",
+    "stages_of",
     "takes_missing",
     "with_columns",
     "with_params",
@@ -48,6 +49,13 @@ def returns_estimator(function: Any) -> bool:
     except (NameError, TypeError, AttributeError):
         return False
     return inspect.isclass(returned) and issubclass(returned, Estimator)
+
+
+def stages_of(estimator: Any) -> list[Any]:
+    """The estimator, or the stages of a pipeline, those of pipelines in it too."""
+    if isinstance(estimator, Pipeline):
+        return [inner for stage in estimator.getStages() for inner in stages_of(stage)]
+    return [estimator]
 
 
 def with_params(estimator: Estimator[Any], params: Mapping[str, Any]) -> Estimator[Any]:
@@ -94,7 +102,7 @@ def workers_of(
     """The slots that a trial needs at once: its workers, else one for each part of its rows, and never all of more
     than there are.
     """
-    stage = next((each for each in _stages(estimator) if _workers_param(each)), None)
+    stage = next((each for each in stages_of(estimator) if _workers_param(each)), None)
     if stage is None:
         return max(1, min(partitions, slots))
     name = str(_workers_param(stage))
@@ -107,18 +115,18 @@ def workers_of(
 
 def is_barrier(estimator: Estimator[Any]) -> bool:
     """Whether all workers of a trial must run at the same time."""
-    return any(_workers_param(stage) for stage in _stages(estimator))
+    return any(_workers_param(stage) for stage in stages_of(estimator))
 
 
 def takes_missing(estimator: Estimator[Any]) -> bool:
     """Whether it learns from rows with missing values."""
-    last = _stages(estimator)[-1]
+    last = stages_of(estimator)[-1]
     return bool(last.hasParam("missing") or last.hasParam("useMissing") or last.hasParam("zeroAsMissing"))
 
 
 def content_of(estimator: Params) -> list[Any]:
     """Classes and parameters of all stages, defaults too, in texts."""
-    return [[_class_name(stage), _texts(stage)] for stage in _stages(estimator)]
+    return [[_class_name(stage), _texts(stage)] for stage in stages_of(estimator)]
 
 
 def _texts(stage: Params) -> dict[str, str]:
@@ -127,20 +135,13 @@ def _texts(stage: Params) -> dict[str, str]:
     }
 
 
-def _stages(estimator: Any) -> list[Any]:
-    """The estimator, or the stages of a pipeline, those of pipelines in it too."""
-    if isinstance(estimator, Pipeline):
-        return [inner for stage in estimator.getStages() for inner in _stages(stage)]
-    return [estimator]
-
-
 def _workers_param(stage: Params) -> str | None:
     return next((name for name in _WORKERS if stage.hasParam(name)), None)
 
 
 def _place(estimator: Estimator[Any], name: str) -> tuple[Any, str]:
     """The stage that has a parameter, and what it calls it: ``maxDepth``, or ``GBTRegressor__maxDepth``."""
-    stages = _stages(estimator)
+    stages = stages_of(estimator)
     wanted, _, param = name.rpartition(_BETWEEN)
     having = [
         stage

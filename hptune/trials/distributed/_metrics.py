@@ -1,8 +1,11 @@
-"""What a trial's predictions are worth: regression's four metrics in one pass, or any evaluator of ``pyspark.ml``."""
+"""What a trial's predictions are worth: regression's four metrics in one pass, NDCG, or any evaluator of
+``pyspark.ml``.
+"""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +22,7 @@ from pyspark.sql import functions as F
 from hptune.errors import ConfigurationError, did_you_mean
 from hptune.records import Objective
 from hptune.trials.distributed._estimators import with_columns
+from hptune.trials.distributed._ranking import QUERY_COLUMNS, Ndcg
 
 __all__ = ["REGRESSION", "Metrics", "metrics_of"]
 
@@ -35,6 +39,7 @@ _NAMED: Mapping[str, type[Evaluator]] = {
         MulticlassClassificationEvaluator,
     ),
 }  # fmt: skip
+_NDCG = re.compile(r"ndcg(?:@([1-9]\d*))?")
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,8 @@ class Metrics:
     evaluators : mapping of str to Evaluator
         By the metrics' names; those of `REGRESSION` need none.
     columns : mapping of str to str
-        Names of columns by the parameter of an evaluator that tells them; ``labelCol`` and ``predictionCol`` always.
+        Names of columns by the parameter of an evaluator that tells them; ``labelCol`` and ``predictionCol`` always,
+        `QUERY_COLUMNS` for rankers.
     """
 
     objective: Objective
@@ -70,7 +76,8 @@ def metrics_of(
     ----------
     primary : str, optional
         ``MSE``, ``RMSE``, ``R^2`` or ``MAE``, a metric of an evaluator of ``pyspark.ml`` such as
-        ``areaUnderROC``, or ``package.Class`` or ``package.module:factory`` of an evaluator. ``R^2`` by default.
+        ``areaUnderROC``, for rankers ``ndcg`` or ``ndcg@10``, or ``package.Class`` or ``package.module:factory``
+        of an evaluator. ``R^2`` by default, ``ndcg`` for rankers.
     more : sequence of str
         Others, which are only told.
     columns : mapping
@@ -83,9 +90,10 @@ def metrics_of(
     ConfigurationError
         There is no such metric.
     """
-    first = primary or "R^2"
+    ranks = not columns.keys().isdisjoint(QUERY_COLUMNS)
+    first = primary or ("ndcg" if ranks else "R^2")
     evaluators = {
-        name: with_columns(_evaluator(name, load), columns)
+        name: with_columns(_evaluator(name, load, ranks=ranks), columns)
         for name in dict.fromkeys((first, *more))
         if not (name in REGRESSION and first in REGRESSION)
     }
@@ -93,13 +101,17 @@ def metrics_of(
     return Metrics(Objective(first, "maximize" if larger else "minimize"), evaluators, columns)
 
 
-def _evaluator(name: str, load: Callable[[str], Any]) -> Any:
+def _evaluator(name: str, load: Callable[[str], Any], *, ranks: bool) -> Any:
+    if ndcg := _NDCG.fullmatch(name):
+        if not ranks:
+            raise ConfigurationError(f"metric {name!r} is for rankers", "name another")
+        return Ndcg(int(ndcg[1] or 0))
     spelled = {"MSE": "mse", "RMSE": "rmse", "R^2": "r2", "MAE": "mae"}.get(name, name)
     if spelled in _NAMED:
         evaluator: Any = _NAMED[spelled]()
         return evaluator.set(evaluator.getParam("metricName"), spelled) or evaluator
     if "." not in name and ":" not in name:
-        known = [*REGRESSION, *_NAMED]
+        known = [*REGRESSION, *_NAMED, *(["ndcg"] if ranks else [])]
         raise ConfigurationError(
             f"unknown metric {name!r}", did_you_mean(name, known, f"the metrics are {', '.join(known)}")
         )

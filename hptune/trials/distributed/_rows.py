@@ -21,6 +21,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import NumericType, StringType
 
 from hptune.errors import ConfigurationError, InputDataError
+from hptune.trials.distributed._ranking import QUERY_COLUMNS, with_queries
 
 __all__ = ["Rows", "Source", "open_rows"]
 
@@ -47,6 +48,8 @@ class Source:
         The column to predict; ``label`` in libsvm files.
     id, weight, group : str, optional
         A column that is not learned from, that weighs the rows, and whose rows stay together.
+    queries : bool, default False
+        Whether a group is a query, of which estimators are told.
     """
 
     path: str
@@ -55,6 +58,23 @@ class Source:
     id: str | None = None
     weight: str | None = None
     group: str | None = None
+    queries: bool = False
+
+    @property
+    def query(self) -> str | None:
+        """The column of queries."""
+        return self.group if self.queries else None
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Names of columns by the parameter of an estimator that tells them."""
+        weight = {"weightCol": self.weight} if self.weight else {}
+        return {"featuresCol": FEATURES, "labelCol": self.label, **weight, **self.query_columns}
+
+    @property
+    def query_columns(self) -> dict[str, str]:
+        """Of them that of queries; an evaluator may have it too."""
+        return dict.fromkeys(QUERY_COLUMNS, self.query) if self.query else {}
 
     @property
     def uri(self) -> str:
@@ -88,18 +108,18 @@ class Rows:
         What made the column of features.
     fingerprint : str
         Of the rows as they were read.
-    columns : mapping of str to str
-        Names of columns by the parameter of an estimator that tells them.
-    fold_column : str, optional
-        The column whose values are the folds.
+    source : Source
+        Where they are from.
+    by_group : bool, default False
+        Whether the groups are the folds.
     """
 
     frame: DataFrame
     n_folds: int
     preparation: PipelineModel | None
     fingerprint: str
-    columns: Mapping[str, str]
-    fold_column: str | None = None
+    source: Source
+    by_group: bool = False
 
     def train(self, fold: int) -> DataFrame:
         """What a trial learns from."""
@@ -183,11 +203,13 @@ def open_rows(
                 _check_missing(raw, names)
             preparation = _preparation(parted, names)
             frame = preparation.transform(parted)
-            kept = [source.label, *([source.weight] if source.weight else []), FEATURES, _PART]
-            frame = frame.select(*kept)
-        frame = _labelled(frame, source.label).persist()
-        fold_column = source.group if by_group else None
-        rows = Rows(frame, n_folds, preparation, fingerprint, _columns(source), fold_column)
+            roles = [name for name in (source.label, source.weight, source.query) if name]
+            frame = frame.select(*roles, FEATURES, _PART)
+        frame = _labelled(frame, source.label)
+        if source.query:
+            frame = with_queries(frame, source.query)
+        frame = frame.persist()
+        rows = Rows(frame, n_folds, preparation, fingerprint, source, by_group)
         _check_sizes(rows, shares)
     except PySparkException as error:
         reason = str(error).strip().splitlines()[0][:300]
@@ -235,7 +257,8 @@ def _parted_by_group(raw: DataFrame, source: Source) -> tuple[DataFrame, int]:
         raise InputDataError(f"{shown} has {many}, each of which is a fold", "name a column of folds")
     folds = F.array(*map(F.lit, sorted(groups)))
     part = (F.array_position(folds, column) - 1).cast("int")
-    return raw.withColumn(_PART, part).drop(str(source.group)), len(groups)
+    parted = raw.withColumn(_PART, part)
+    return (parted if source.queries else parted.drop(str(source.group))), len(groups)
 
 
 def _parts(cv: Any) -> tuple[int, tuple[float, float]]:
@@ -328,11 +351,6 @@ def _labelled(frame: DataFrame, label: str) -> DataFrame:
     if not numbers.where(absent).isEmpty():
         raise InputDataError(f"the target {label!r} has missing values", "leave those rows out")
     return numbers
-
-
-def _columns(source: Source) -> dict[str, str]:
-    weight = {"weightCol": source.weight} if source.weight else {}
-    return {"featuresCol": FEATURES, "labelCol": source.label, **weight}
 
 
 def _check_sizes(rows: Rows, shares: tuple[float, float]) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pyspark
+from pyspark import SparkConf
 from pyspark.ml import Estimator, PipelineModel
 from pyspark.sql import SparkSession
 
@@ -29,7 +30,14 @@ from hptune.trials.distributed._jobs import TrialJobs
 from hptune.trials.distributed._metrics import Metrics
 from hptune.trials.distributed._rows import Rows
 
-__all__ = ["COMPARISON", "MODEL", "DistributedTrial", "check_workers", "distributed_trial"]
+__all__ = [
+    "COMPARISON",
+    "MODEL",
+    "DistributedTrial",
+    "allocates_dynamically",
+    "check_workers",
+    "distributed_trial",
+]
 
 MODEL = "model"  # a directory
 COMPARISON = "test_metrics.json"
@@ -71,12 +79,14 @@ class DistributedTrial(Trial):
     def content(self) -> Mapping[str, Any]:
         """The estimator, the rows and how they are split, and Spark's version."""
         evaluators = {name: content_of(each) for name, each in self.metrics.evaluators.items()}
-        folds = {} if self.rows.fold_column is None else {"cv.column": self.rows.fold_column}
+        source = self.rows.source
+        roles = {"data.target": source.label, "data.group": source.group}
         return {
+            **{key: name for key, name in roles.items() if name is not None},
             "estimator": content_of(self.estimator),
             "data": self.rows.fingerprint,
             "cv.parts": sorted(self.rows.sizes.items()),
-            **folds,
+            **({"cv.type": "LeaveOneGroupOut"} if self.rows.by_group else {}),
             "metrics": evaluators,
             "pyspark": pyspark.__version__,
         }
@@ -209,7 +219,7 @@ def check_workers(
     """
     if not is_barrier(estimator):
         return
-    if session.sparkContext.getConf().get("spark.dynamicAllocation.enabled", "false").lower() == "true":
+    if allocates_dynamically(session.sparkContext.getConf()):
         raise ConfigurationError(
             "the workers of a trial must run at the same time, which Spark's dynamic allocation does not wait for",
             "set spark.dynamicAllocation.enabled to false and spark.executor.instances to what a trial needs",
@@ -220,3 +230,21 @@ def check_workers(
             f"a trial has {workers} workers, which must run at the same time, but there are {slots} slots",
             "set num_workers lower, or give Spark more cores",
         )
+
+
+def allocates_dynamically(conf: SparkConf) -> bool:
+    """Whether executors come and go, by Spark's own rule: under a local master, which has none, only in tests of that.
+
+    Examples
+    --------
+    >>> conf = SparkConf(loadDefaults=False).set("spark.dynamicAllocation.enabled", "true")
+    >>> allocates_dynamically(conf.setMaster("yarn")), allocates_dynamically(conf.setMaster("local[4]"))
+    (True, False)
+    """
+
+    def is_on(name: str) -> bool:
+        return str(conf.get(f"spark.dynamicAllocation.{name}", "false")).lower() == "true"
+
+    master = str(conf.get("spark.master", ""))
+    is_local = master == "local" or master.startswith("local[")
+    return is_on("enabled") and (not is_local or is_on("testing"))
