@@ -136,3 +136,14 @@ def test_candidates_that_are_found_meanwhile_have_curves(
     assert main(["runs", str(out), "--format", "json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told[0]["curves"][METRIC] == [list(point) for point in best.curves[METRIC]]
+    assert {run["started"] for run in told} == {None}  # fits on folds do not tell
+
+
+def test_a_stopped_candidate_is_shown_without_folds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = run(sweep(SuccessiveHalvingPolicy(min_resource=2)), SerialEngine(), out=tmp_path)
+    stopped = next(child for child in result.children() if child.status == "stopped")
+    assert main(["show", str(tmp_path), stopped.id]) == 0
+    shown = capsys.readouterr().out
+    assert "by round, the mean over the folds:" in shown and "folds:\n  0:" not in shown
