@@ -163,8 +163,10 @@ def show_status(path: Path, console: Console, *, watch: bool = False) -> None:
             shown, goes_on = _looked(path)
             live.update(shown, refresh=True)
             if not goes_on:
-                return
+                break
             time.sleep(max(_PAUSE, _SHARE * (time.monotonic() - begun)))
+    if not console.is_terminal:
+        console.line()  # rich ends what it showed last on terminals only
 
 
 def _looked(path: Path) -> tuple[RenderableType, bool]:

@@ -225,6 +225,13 @@ def test_watching_ends_with_the_sweep(tmp_path: Path, monkeypatch: pytest.Monkey
     console.file.close()
 
 
+def test_what_was_watched_ends_with_a_line_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Journal(tmp_path / "journal.jsonl", _header()) as journal:
+        journal.record({"record": "finished", "seconds": 1.0})
+    assert main(["status", str(tmp_path), "--watch"]) == 0
+    assert capsys.readouterr().out.endswith("\n")
+
+
 def _header() -> dict[str, Any]:
     about = {
         "name": "x",
