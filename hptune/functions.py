@@ -62,7 +62,8 @@ def minimize(
     timeout : float or str, optional
         Seconds, or ``"30m"``: what is finished by then is the result. In the main thread only.
     out : str or Path, optional
-        An output directory. Where it holds a part of this same search, that is not called again.
+        An output directory. Where it holds a part of this same search, that is not called again; a larger `max_evals`
+        goes on with it.
 
     Returns
     -------
@@ -97,7 +98,7 @@ def minimize(
             directory = stack.enter_context(claimed_output(str(out), cache=default_cache()))
             place_ = prepared_output(directory, str(out), existing="resumed", say=_unsaid)
             stack.enter_context(place_)
-            todo = agenda(sweep, directory, resume=True, shown=str(out))
+            todo = agenda(sweep, directory, resume=True, extend=True, shown=str(out))
             if todo.kept is None or not todo.kept.sessions:
                 clear_output(directory)
             return _minimized(sweep, todo, engine, directory)

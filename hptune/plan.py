@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from hptune.fitters import Ladder, apply_params, fitter_for
 from hptune.records import FitTask, Rung
 from hptune.space import Uncanonical, canonical
 
-__all__ = ["Plan", "make_plan", "pack"]
+__all__ = ["Plan", "make_plan", "pack", "rungs_served"]
 
 BUNDLE_SECONDS = 2.0  # short fits share one Spark task up to about this much work
 _SHORTEST_BUNDLE_SECONDS = 0.25  # below it, Spark's own cost of a task outweighs better balance
@@ -183,3 +183,17 @@ def _group(
 
 def _cost(candidate: Any | None) -> float:
     return 0.0 if candidate is None else fitter_for(candidate).cost(candidate)
+
+
+def rungs_served(tasks: Iterable[FitTask]) -> dict[int, tuple[Rung, ...]]:
+    """By candidate the rungs that a fit as long as its own serves, shortest first.
+
+    A shared fit that takes too long is made again without its longest rung, so each rung may come to be the longest.
+
+    Examples
+    --------
+    >>> task = FitTask(0, 0, {}, (Rung(4, 10), Rung(3, 20)))
+    >>> rungs_served([task])[4]
+    (Rung(candidate=4, rounds=10),)
+    """
+    return {rung.candidate: task.rungs[:count] for task in tasks for count, rung in enumerate(task.rungs, 1)}

@@ -123,7 +123,7 @@ def _as_csv(children: Sequence[ChildRun]) -> str:
             "score": child.score,
             **{f"metric_{name}": value for name, value in child.metrics.items()},
             **{f"param_{name}": value for name, value in child.params.items()},
-            "started": child.started,
+            "started": child.started or None,
             "seconds": child.seconds,
             "host": child.host,
             "attempts": child.attempts,
@@ -151,7 +151,7 @@ def _told(child: ChildRun) -> dict[str, Any]:
         "folds": [{name: _strict(value) for name, value in fold.items()} for fold in child.fold_metrics],
         "params": dict(child.params),
         "told": dict(child.told),
-        "started": child.started,
+        "started": child.started or None,
         "seconds": child.seconds,
         "host": child.host,
         "attempts": child.attempts,
@@ -193,6 +193,7 @@ def _lines(child: ChildRun) -> Iterator[str]:
         [
             f"{number}: " + ", ".join(f"{name} {value:.6g}" for name, value in fold.items())
             for number, fold in enumerate(child.fold_metrics)
+            if fold
         ],
     )
     by_round = [_curve(name, [f"{n}: {v:.6g}" for n, v in curve]) for name, curve in child.watched.items()]

@@ -22,6 +22,7 @@ from hptune.records import FitTask, Outcome, Rung
 from hptune.space import grid_candidates
 from hptune.summary import SweepResult
 from hptune.sweep import Sweep, run
+from tests import SHORT_LIVED_JVM
 
 Grid = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
@@ -168,6 +169,7 @@ def spark_session(master: str, **settings: str) -> Iterator[Any]:
         "spark.log.level": "OFF",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
+        "spark.executor.extraJavaOptions": SHORT_LIVED_JVM,
         "spark.executorEnv.OMP_WAIT_POLICY": "PASSIVE",
     }
     for key, value in (fixed | settings).items():

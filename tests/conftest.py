@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tests import SHORT_LIVED_JVM
+
 ROOT = Path(__file__).resolve().parents[1]
+
+os.environ.setdefault("SPARK_SUBMIT_OPTS", SHORT_LIVED_JVM)
 
 
 @pytest.fixture(scope="session")

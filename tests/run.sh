@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the same set-up as submit.sh, adds what the tests need and runs the test suite.
 #   ./tests/run.sh [--all | --chaos] [pytest arguments]
-# The default suite runs in two processes, a file in each at a time.
+# The default suite runs in three processes, a file in each at a time: Spark often leaves a core idle.
 # --all adds the slow tests; --chaos runs only the faults of docs/reliability.md, each as often as is told there.
 set -euo pipefail
 # shellcheck source=submit.sh
@@ -18,7 +18,7 @@ install_test_tools() {
 
 # run_tests VENV ARGUMENT...
 run_tests() {
-  local python=$1/bin/python suite=(-m "not slow" --numprocesses 2 --dist loadfile)
+  local python=$1/bin/python suite=(-m "not slow" --numprocesses 3 --dist loadfile)
   shift
   case ${1:-} in
     --all) suite=() && shift ;;

@@ -86,6 +86,15 @@ def test_the_directory_tells_the_same_as_the_result(engine: Any, tmp_path: Path)
     assert curves(read_children(tmp_path)) == curves(result.children())
 
 
+def test_a_shared_fit_that_takes_too_long_leaves_the_curves_of_its_shorter_rungs(tmp_path: Path) -> None:
+    endless = sweep(n_estimators=[6, 12, 10_000_000], learning_rate=[0.3])
+    result = run(endless, ProcessesEngine(1, trial_timeout=1), out=tmp_path)
+    children = {child.params["n_estimators"]: child for child in result.children()}
+    assert [children[rounds].status for rounds in children] == ["ok", "ok", "timeout"]
+    assert [len(children[rounds].curves[METRIC]) for rounds in (6, 12)] == [6, 12]
+    assert curves(read_children(tmp_path)) == curves(result.children())
+
+
 def test_a_sweep_that_goes_on_with_a_wider_grid_keeps_its_curves(tmp_path: Path) -> None:
     expected = curves(run(sweep(learning_rate=[0.2, 0.1, 0.3, 0.001]), SerialEngine()).children())
     with pytest.raises(KeyboardInterrupt):
@@ -127,3 +136,14 @@ def test_candidates_that_are_found_meanwhile_have_curves(
     assert main(["runs", str(out), "--format", "json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told[0]["curves"][METRIC] == [list(point) for point in best.curves[METRIC]]
+    assert {run["started"] for run in told} == {None}  # fits on folds do not tell
+
+
+def test_a_stopped_candidate_is_shown_without_folds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = run(sweep(SuccessiveHalvingPolicy(min_resource=2)), SerialEngine(), out=tmp_path)
+    stopped = next(child for child in result.children() if child.status == "stopped")
+    assert main(["show", str(tmp_path), stopped.id]) == 0
+    shown = capsys.readouterr().out
+    assert "by round, the mean over the folds:" in shown and "folds:\n  0:" not in shown

@@ -147,7 +147,15 @@ def test_a_killed_sweep_is_resumed(home: Path, held: subprocess.Popen[str]) -> N
     assert not [path for path in (home / "out").iterdir() if path.name.startswith(".")]
 
 
-@pytest.mark.parametrize("option", [[], ["--resume"], ["--resume", "--extend"], ["--overwrite"]])
+@pytest.mark.parametrize(
+    "option",
+    [
+        [],
+        ["--resume"],
+        pytest.param(["--resume", "--extend"], marks=pytest.mark.slow),
+        pytest.param(["--overwrite"], marks=pytest.mark.slow),
+    ],
+)
 def test_a_second_driver_is_refused_whatever_it_wants(
     home: Path, held: subprocess.Popen[str], option: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

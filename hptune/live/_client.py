@@ -33,6 +33,7 @@ _PAUSE_SECONDS = 0.5  # between messages, in the long run
 _HURRIED = 5  # messages that may come at once after a while without any
 _ANSWER_SECONDS = 2.0
 _FIRST_PAUSE = 5.0  # seconds until the next attempt after one that failed; doubled each time
+_LONGEST_PAUSE = 60.0
 _MOST_WAITING = 20_000  # values of a run that cannot be sent
 
 
@@ -148,7 +149,7 @@ class Reporter:
             _log.warning("the driver's live channel does not answer: %s", error)
             self._hang_up()
             self._again = time.monotonic() + self._pause
-            self._pause *= 2
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
     def _hang_up(self) -> None:
         if self._connection is not None:

@@ -188,8 +188,10 @@ class FailureLimit(Observer):
             return
         self._failed.add(outcome.candidate)
         if len(self._failed) >= self._most:
-            last = (outcome.error or outcome.status).strip().splitlines()[-1]
-            raise Stopped(f"{len(self._failed)} candidates failed, the last by {last}")
+            from hptune.results import error_line  # loads pandas
+
+            many = f"{len(self._failed)} candidate{'s' if len(self._failed) > 1 else ''}"
+            raise Stopped(f"{many} failed, the last: {error_line([outcome]) or outcome.status}")
 
 
 class ProgressBar(Observer):

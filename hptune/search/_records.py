@@ -20,7 +20,7 @@ from hptune.identity import Identity
 from hptune.journal import Journal, Kept, decode_outcome, key_of, read_journal
 from hptune.locks import held
 from hptune.outputs import JOURNAL, check_output, held_files
-from hptune.plan import Plan
+from hptune.plan import Plan, rungs_served
 from hptune.policies import Policy, written
 from hptune.records import FitTask, Outcome
 from hptune.resume import Agenda, ended_curves, missing_tasks, refuse_another_sweep
@@ -138,13 +138,11 @@ class _Records:
                 for each in outcomes
             )
 
-        rungs = {
-            task.run: [replace(rung, candidate=numbers[rung.candidate]) for rung in task.rungs]
-            for task in tasks
-        }
+        served = rungs_served(tasks)
 
         def keep_curve(run: int, values: list[Any]) -> None:
-            journal.record(curve_record(identity.key(run, 0), values, rungs[run]))
+            rungs = [replace(rung, candidate=numbers[rung.candidate]) for rung in served[run]]
+            journal.record(curve_record(identity.key(run, 0), values, rungs))
 
         tasks = tuple(replace(task, id=first + task.id) for task in tasks)
         curves = tuple(ended_curves(Agenda(plan, identity, (), reused=reused, kept=self._kept)))

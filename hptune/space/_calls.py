@@ -17,10 +17,11 @@ from hptune.space._base import Expression
 from hptune.space._choice import Choice
 from hptune.space._distributions import Frozen
 
-__all__ = ["BY_NAME", "called", "frozen", "is_expression", "looks_like_call", "parse_call"]
+__all__ = ["BY_NAME", "called", "check_closed", "frozen", "is_expression", "looks_like_call", "parse_call"]
 
 _SCIPY = "scipy.stats."
 _CALL = re.compile(rf"\s*((?:{re.escape(_SCIPY)})?[A-Za-z_]\w*)\s*\(.*\)\s*", re.DOTALL)
+_OPENING = re.compile(rf"\s*((?:{re.escape(_SCIPY)})?[A-Za-z_]\w*)\s*\(")
 _YAML_WORDS = {"true": True, "false": False, "null": None, "none": None}
 
 
@@ -52,6 +53,23 @@ BY_NAME: dict[str, Callable[..., Expression]] = {
 def looks_like_call(text: str) -> bool:
     """Whether a text has the form of a call; a dotted name has it only below ``scipy.stats``."""
     return _CALL.fullmatch(text) is not None
+
+
+def check_closed(text: str) -> None:
+    """Refuse a text that begins as an expression and lacks its last bracket, which would be a constant.
+
+    Raises
+    ------
+    ConfigurationError
+        It is such a text.
+    """
+    match = _OPENING.match(text)
+    known = match is not None and (match[1] in BY_NAME or match[1].startswith(_SCIPY))
+    if known and text.count("(") > text.count(")"):
+        raise ConfigurationError(
+            f"{text!r} lacks its closing bracket",
+            'add it, with quotes around the whole call inside braces: {x: "uniform(0, 1)"}',
+        )
 
 
 def is_expression(text: str) -> bool:

@@ -9,7 +9,15 @@ import numpy as np
 
 from hptune.errors import ConfigurationError
 from hptune.space._base import Expression
-from hptune.space._calls import BY_NAME, called, frozen, is_expression, looks_like_call, parse_call
+from hptune.space._calls import (
+    BY_NAME,
+    called,
+    check_closed,
+    frozen,
+    is_expression,
+    looks_like_call,
+    parse_call,
+)
 from hptune.space._choice import Choice, Group
 
 __all__ = ["parse_group", "written"]
@@ -64,6 +72,7 @@ def written(value: Any) -> Any:
 def _parsed(value: Any) -> Any:
     """An expression; or the value itself, which is a constant."""
     if isinstance(value, str):
+        check_closed(value)
         return _parsed(parse_call(value)) if looks_like_call(value) else value
     if isinstance(value, Choice):
         return _choice(value.options, texts_are_plain=True)

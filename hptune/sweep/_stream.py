@@ -15,6 +15,7 @@ from hptune.engine import Engine, Feed
 from hptune.fitters import Reports
 from hptune.history import curve_record, curves_in, curves_of
 from hptune.journal import Journal
+from hptune.plan import rungs_served
 from hptune.policies import Policy
 from hptune.records import FitTask, Outcome, Rung
 from hptune.resume import Agenda, ended_curves
@@ -83,8 +84,8 @@ def _rungs(agenda: Agenda) -> Callable[[int], tuple[Rung, ...]]:
     """Gives the candidates that share the fit which a policy knows under a number."""
     exploration = agenda.exploration
     if exploration is None:
-        return {task.run: task.rungs for task in agenda.tasks}.__getitem__
-    return lambda run: next(task.rungs for task in reversed(exploration.plan.tasks) if task.run == run)
+        return rungs_served(agenda.tasks).__getitem__
+    return lambda run: rungs_served(exploration.plan.tasks)[run]
 
 
 def _outcomes(

@@ -34,6 +34,7 @@ _OUTPUT, _ERRORS, _OUTPUTS = "stdout.txt", "stderr.txt", "outputs"
 _KEPT_BYTES = 1 << 20  # of what a script prints, the last
 _READ_BYTES = 64 << 10  # of it, where a line of JSON is looked for
 _ERROR_LINES = 20
+_SAID = 200  # characters of the last of them
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,8 @@ def _outcomes(
         reason = f"{_tail(directory)}the script was ended by {signal.strsignal(number)} ({signal.Signals(number).name})"
         return unfinished(order.shared, task, clock, "crashed", reason, logged, left)
     if ended.code:
-        reason = f"{_tail(directory)}the script ended with exit code {ended.code}"
+        tail = _tail(directory)
+        reason = f"{tail}the script ended with exit code {ended.code}{_last_words(tail)}"
         return unfinished(order.shared, task, clock, "failed", reason, logged, left)
     value = None if order.shared.objective.metric in logged else _printed(directory / _OUTPUT)
     if value is None and order.shared.objective.metric not in logged:
@@ -206,6 +208,13 @@ def _tail(directory: Path) -> str:
     """The last lines that a script printed as errors, each ended."""
     text = _last(directory / _ERRORS, _READ_BYTES).decode("utf-8", "replace")
     return "".join(f"{line}\n" for line in text.splitlines()[-_ERROR_LINES:])
+
+
+def _last_words(tail: str) -> str:
+    """The last line that was printed as an error, for the line that people read; a traceback's is found without."""
+    lines = [] if "Traceback (most recent call last):" in tail else tail.split("\n")
+    said = [line.strip() for line in lines if line.strip()]
+    return f": {said[-1][:_SAID]}" if said else ""
 
 
 def _printed(output: Path) -> Any:

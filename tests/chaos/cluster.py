@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests import SHORT_LIVED_JVM
 from tests.chaos.processes import Processes, wait_until
 from tests.chaos.sweeps import environment_of, spark_program
 
@@ -72,6 +73,7 @@ class Cluster:
             "spark.driver.bindAddress": self.address,
             "spark.executor.memory": "512m",
             "spark.executor.cores": "1",
+            "spark.executor.extraJavaOptions": SHORT_LIVED_JVM,
             "spark.ui.enabled": "false",
             "spark.network.timeout": "60s",
             "spark.executor.heartbeatInterval": "5s",
@@ -95,7 +97,11 @@ class Cluster:
         defaults = self.directory / "spark.conf"
         defaults.write_text("".join(f"{key} {value}\n" for key, value in self.options.items()))
         fixed = ["--port", "0", "--webui-port", "0", "--properties-file", str(defaults)]
-        more = {"SPARK_LOCAL_IP": host, "SPARK_DAEMON_MEMORY": "256m"}
+        more = {
+            "SPARK_LOCAL_IP": host,
+            "SPARK_DAEMON_MEMORY": "256m",
+            "SPARK_DAEMON_JAVA_OPTS": SHORT_LIVED_JVM,
+        }
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [*self.hosts.get(host, ()), spark_program("spark-class"), words[0], *fixed, *words[1:]],

@@ -18,6 +18,7 @@ import numpy as np
 import psutil
 import yaml
 
+from tests import SHORT_LIVED_JVM
 from tests.chaos.estimators import PLANTED
 from tests.chaos.processes import MARK, Processes, send, wait_until
 from tests.chaos.tables import Table, journal_outcomes, read_table
@@ -290,6 +291,7 @@ def environment_of(mark: str, more: Mapping[str, str] | None = None) -> dict[str
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_DRIVER_PYTHON": sys.executable,
         "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_SUBMIT_OPTS": SHORT_LIVED_JVM,
         "OMP_WAIT_POLICY": "PASSIVE",
         MARK: mark,
         **(more or {}),

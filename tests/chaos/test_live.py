@@ -182,7 +182,10 @@ def workers_of(run: Run) -> list[psutil.Process]:
 
 
 @row(47, "silent clients, a slow one and one that sends garbage on the live port; processes", short=1)
-@pytest.mark.parametrize("policy", [NEVER, BANDIT], ids=["stops nobody", "bandit"])
+@pytest.mark.parametrize(
+    "policy",
+    [pytest.param(NEVER, id="stops nobody", marks=pytest.mark.slow), pytest.param(BANDIT, id="bandit")],
+)
 def test_strangers_on_the_live_port_are_waited_for_by_nobody(
     home: Home, undisturbed: Table, reported: dict[int, Curve], policy: dict[str, Any], figures: Figures
 ) -> None:

@@ -64,6 +64,11 @@ def hanging(task: FitTask) -> list[Outcome]:
     return scored(task)
 
 
+@pytest.mark.parametrize(
+    "limited",
+    [pytest.param("processes", marks=pytest.mark.slow), pytest.param("spark", marks=pytest.mark.spark)],
+    indirect=True,
+)
 def test_a_fit_that_hangs_is_a_timeout_and_says_where(limited: Engine) -> None:
     outcomes = outcomes_of(limited, hanging, tasks(8))
     late = {number: outcome for number, outcome in outcomes.items() if outcome.status != "ok"}
@@ -81,6 +86,11 @@ def long_ladder(task: FitTask) -> list[Outcome]:
     return scored(task)
 
 
+@pytest.mark.parametrize(
+    "limited",
+    ["processes", pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.slow])],
+    indirect=True,
+)
 def test_a_shared_fit_that_takes_too_long_costs_only_the_rungs_that_do(limited: Engine) -> None:
     (ladder,) = tasks(1, rungs=4)
     ladder = replace(ladder, rung_parameter="rounds", params={"rounds": 4})

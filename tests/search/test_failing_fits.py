@@ -144,19 +144,23 @@ def _ending(fit: Any, *arguments: Any) -> tuple[Any, str]:
 
 
 @pytest.mark.parametrize(
+    "place",
+    ["processes", pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.slow])],
+    indirect=True,
+)
+@pytest.mark.parametrize(
     "options",
     [{}, pytest.param({"scoring": ["accuracy", "f1_macro"], "refit": "accuracy"}, marks=pytest.mark.slow)],
     ids=["one metric", "several metrics"],
 )
-def test_a_fit_that_ends_its_process_is_a_failed_fit(options: Any, spark: Any) -> None:
+def test_a_fit_that_ends_its_process_is_a_failed_fit(options: Any, place: Any) -> None:
     case = Case(
         Lethal(fails=(1,)), {"setting": [0, 1]}, *table(), {"cv": 2, "return_train_score": True, **options}
     )
-    for place in ("processes", spark):
-        search, told = _told(case.ours, place)
-        assert "2 fits failed out of a total of 4." in told[0]
-        name = f"mean_test_{options.get('refit', 'score')}"
-        assert np.isnan(search.cv_results_[name]).tolist() == [False, True]
+    search, told = _told(case.ours, place)
+    assert "2 fits failed out of a total of 4." in told[0]
+    name = f"mean_test_{options.get('refit', 'score')}"
+    assert np.isnan(search.cv_results_[name]).tolist() == [False, True]
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.frozen import FrozenEstimator
@@ -164,6 +165,12 @@ def test_empty_spaces_are_refused(space: Any) -> None:
 def test_parameter_names_must_be_text() -> None:
     with pytest.raises(ConfigurationError, match="must be text but got 1"):
         grid_candidates({1: [2]})  # type: ignore[dict-item]
+
+
+def test_a_call_that_a_brace_took_apart_is_told_to_need_quotes() -> None:
+    torn = yaml.safe_load("{x: quniform(1, 10, 2)}")
+    with pytest.raises(ConfigurationError, match="x.: .quniform.1. lacks .* quotes around the whole call"):
+        grid_candidates(torn)
 
 
 def test_mappings_with_keys_of_any_type_are_known_by_content() -> None:

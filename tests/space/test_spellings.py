@@ -158,6 +158,8 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "empty choice": ("choice()", "at least one"),
     "empty range": ("range(3, 3)", "no values"),
     "empty values": ({"type": "choice", "values": []}, "no values"),
+    "not closed": ("int(1, 2", "'int.1, 2' lacks its closing bracket"),
+    "not closed inside": (["sqrt", "uniform(0, 1"], "'uniform.0, 1' lacks its closing bracket"),
     "unknown": ("unifrm(0, 1)", "unknown expression 'unifrm': did you mean 'uniform'"),
     "unknown map": ({"type": "qunifrm", "q": 1}, "unknown expression 'qunifrm': did you mean 'quniform'"),
     "far from all": ("wuff(0, 1)", "unknown expression 'wuff': the expressions are choice, float, int"),

@@ -216,6 +216,7 @@ def test_explain_of_a_damaged_directory_is_refused(sweep: list[str], tmp_path: P
 
 
 @pytest.mark.spark
+@pytest.mark.slow
 def test_explain_says_the_same_on_spark(sweep: list[str], tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert main(sweep) == 0

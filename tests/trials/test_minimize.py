@@ -76,6 +76,16 @@ def test_a_search_in_a_directory_goes_on_where_it_was(tmp_path: Path) -> None:
     assert loaded.best_params == first.best_params
 
 
+@pytest.mark.parametrize("sampler", ["random", "sobol", "bayesian"])
+def test_a_search_in_a_directory_can_have_more_evaluations(sampler: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = hptune.minimize(parabola, SPACE, max_evals=3, sampler=sampler, place="driver", out=out)
+    more = hptune.minimize(parabola, SPACE, max_evals=5, sampler=sampler, place="driver", out=out)
+    assert [child.params for child in more.children()[:3]] == [child.params for child in first.children()]
+    assert [child.started for child in more.children()[:3]] == [child.started for child in first.children()]
+    assert len(more.children()) == 5
+
+
 def test_what_is_finished_when_the_time_is_over_is_the_result() -> None:
     ended = threading.Event()
 

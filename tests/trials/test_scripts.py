@@ -16,6 +16,7 @@ import pytest
 
 import hptune
 from hptune.cli import main
+from hptune.errors import AllTrialsFailedError
 from hptune.summary import SweepResult
 from tests.conftest import ROOT
 
@@ -113,6 +114,12 @@ def test_a_script_that_knows_nothing_of_hptune_prints_a_line(tmp_path: Path) -> 
     result = swept(tmp_path / "out", {"--behaviour": ["json"]})
     assert result.best_score == 0.75
     assert result.best_run().told == {"note": "printed"}
+
+
+def test_what_a_script_says_at_its_end_is_its_reason(tmp_path: Path) -> None:
+    with pytest.raises(AllTrialsFailedError) as raised:
+        swept(tmp_path / "out", {"--nonsense": [3]}, command="python train.py")
+    assert str(raised.value).endswith("exit code 2: train.py: error: unrecognized arguments: --nonsense 3")
 
 
 def test_scripts_that_fail_or_hang_are_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
