@@ -27,6 +27,7 @@ from hptune.readying import (
     early_engine,
     inputs,
     own_engine,
+    saves_model,
     started_engine,
 )
 from hptune.records import Existing
@@ -118,7 +119,10 @@ def sweep(
         directory = stack.enter_context(claimed_output(out, cache=cache, hadoop=opener))
         local = stack.enter_context(inputs(config, cache, say, opener))
         check_inputs(local)
-        outputs.enter_context(prepared_output(directory, out, existing=existing, say=say, hadoop=opener))
+        prepared = prepared_output(
+            directory, out, existing=existing, say=say, hadoop=opener, saves_model=saves_model(config)
+        )
+        outputs.enter_context(prepared)
         from hptune.outputs import clear_output, write_rejects
         from hptune.preflight import check_memory
         from hptune.summary import closing_lines

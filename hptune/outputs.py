@@ -85,8 +85,8 @@ _RESULTS = {
 }  # come after the journal's first record
 
 
-def check_output(held: Collection[str], shown: str, existing: Existing) -> None:
-    """Refuse a place that holds a sweep, unless it may be replaced or can be resumed.
+def check_output(held: Collection[str], shown: str, existing: Existing, *, model: bool = False) -> None:
+    """Refuse a place that holds a sweep, unless it may be replaced or can be resumed, or somebody else's model.
 
     Parameters
     ----------
@@ -96,13 +96,22 @@ def check_output(held: Collection[str], shown: str, existing: Existing) -> None:
         What the user calls the place.
     existing : {"refused", "replaced", "resumed", "extended"}
         What becomes of a sweep that is there.
+    model : bool, default False
+        Whether `MODEL` is there and the sweep would write it.
 
     Raises
     ------
     ConfigurationError
-        It holds a sweep already, or one that cannot be resumed.
+        It holds a sweep already, one that cannot be resumed, or a model of no sweep.
     """
-    if not held or existing == "replaced":
+    if existing == "replaced":
+        return
+    if not held:
+        if model:
+            raise ConfigurationError(
+                f"{shown} holds a {MODEL!r} of no sweep, which that of this one would replace",
+                "move it, add --overwrite or choose another --out",
+            )
         return
     if existing == "refused":
         raise ConfigurationError(

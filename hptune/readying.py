@@ -21,7 +21,15 @@ from hptune.storage import Opener
 if TYPE_CHECKING:
     from hptune.sweep import AnySweep
 
-__all__ = ["built_sweep", "check_inputs", "early_engine", "inputs", "own_engine", "started_engine"]
+__all__ = [
+    "built_sweep",
+    "check_inputs",
+    "early_engine",
+    "inputs",
+    "own_engine",
+    "saves_model",
+    "started_engine",
+]
 
 Say = Callable[[str], None]
 
@@ -46,6 +54,11 @@ def _is_distributed(config: AnyConfig) -> bool:
     from hptune.build import is_distributed
 
     return is_distributed(config)
+
+
+def saves_model(config: AnyConfig) -> bool:
+    """Whether the sweep leaves a model that Spark saves, which is a directory."""
+    return isinstance(config, SweepConfig) and config.refit is not False and _is_distributed(config)
 
 
 @contextmanager

@@ -139,11 +139,18 @@ def claimed_output(out: str, *, cache: Path, hadoop: Opener | None = None) -> It
 
 @contextmanager
 def prepared_output(
-    directory: Path, out: str, *, existing: Existing, say: Say, hadoop: Opener | None = None
+    directory: Path,
+    out: str,
+    *,
+    existing: Existing,
+    say: Say,
+    hadoop: Opener | None = None,
+    saves_model: bool = False,
 ) -> Iterator[None]:
     """Check the claimed `directory` for the outputs, and mirror it to `out` where that is remote.
 
-    A remote sweep that is to be resumed is brought here first. `existing` is as in `check_output`.
+    A remote sweep that is to be resumed is brought here first. `existing` is as in `check_output`; `saves_model` tells
+    whether the sweep writes a model that is a directory.
 
     Raises
     ------
@@ -153,18 +160,20 @@ def prepared_output(
         The place cannot be written to, or what was not sent yet cannot be sent in the end.
     """
     if not is_remote(out):
-        from hptune.outputs import check_output, held_files
+        from hptune.outputs import MODEL, check_output, held_files
 
-        check_output(held_files(directory), out, existing)
+        model = saves_model and os.path.lexists(directory / MODEL)
+        check_output(held_files(directory), out, existing, model=model)
         yield
         return
     store = open_store(out, hadoop=hadoop)
     there = store.files()
-    from hptune.outputs import OUTPUT_DIRECTORIES, OUTPUT_FILES, check_output, clear_output
+    from hptune.outputs import MODEL, OUTPUT_DIRECTORIES, OUTPUT_FILES, check_output, clear_output
 
     ours = [file for file in there if file.name in OUTPUT_FILES]
     names = sorted(file.name for file in ours)
-    check_output(names, out, existing)
+    model = saves_model and any(file.name.partition("/")[0] == MODEL for file in there)
+    check_output(names, out, existing, model=model)
     store.check_writable()
     if existing in ("resumed", "extended"):
         mirror = Mirror(directory, store, OUTPUT_FILES, interval=MIRROR_SECONDS)

@@ -115,7 +115,9 @@ def test_a_notebook_is_stored_without_output(path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", ["mlflow", "distributed-training"])
-def test_the_sweep_file_on_a_page_is_understood(page: str) -> None:
-    (shown,) = YAML.findall((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"))
-    raw = {"data": "d", "estimator": "a.B", "search_space": {"x": [1]}} | yaml.safe_load(shown)
-    assert parse_config(raw).to_mapping()
+def test_the_sweep_files_on_a_page_are_understood(page: str) -> None:
+    shown = YAML.findall((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"))
+    assert shown
+    for text in shown:
+        raw = {"data": "d", "estimator": "a.B", "search_space": {"x": [1]}} | yaml.safe_load(text)
+        assert parse_config(raw).to_mapping()

@@ -86,6 +86,26 @@ def test_a_holdout_sweep_keeps_what_pyspark_itself_finds(
     assert compared["tuned"]["R^2"] == pytest.approx(r2)
 
 
+def test_a_model_of_ones_own_is_not_overwritten(
+    spark: SparkSession, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "out" / "model" / "metadata" / "part-00000"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    keys = config(table, search_space={"regParam": [0.0]})
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(keys))
+    command = ["sweep", "--config", str(tmp_path / "sweep.yaml"), "--out", str(tmp_path / "out"), "-q"]
+    for more in ([], ["--resume"]):
+        assert main([*command, *more]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "holds a 'model' of no sweep" in line and "add --overwrite or choose another --out" in line
+        assert mine.read_text() == "mine" and not (tmp_path / "out" / "journal.jsonl").exists()
+    assert main([*command, "--set", "refit=false"]) == 0  # writes none
+    assert mine.read_text() == "mine"
+    assert main([*command, "--overwrite"]) == 0
+    assert PipelineModel.load(mine.parents[1].resolve().as_uri()).stages
+
+
 def test_a_sweep_over_folds_of_a_pipeline_goes_on_where_it_was(
     spark: SparkSession, table: Path, tmp_path: Path
 ) -> None:

@@ -206,11 +206,16 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @contextmanager
 def output_directory(
-    out: str, *, existing: Existing, cache: Path, say: Callable[[str], None]
+    out: str,
+    *,
+    existing: Existing,
+    cache: Path,
+    say: Callable[[str], None],
+    saves_model: bool = False,
 ) -> Iterator[Path]:
     """A directory whose files go to `out`, as a sweep has it."""
     with (
         claimed_output(out, cache=cache) as directory,
-        prepared_output(directory, out, existing=existing, say=say),
+        prepared_output(directory, out, existing=existing, say=say, saves_model=saves_model),
     ):
         yield directory

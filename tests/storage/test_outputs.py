@@ -155,6 +155,20 @@ def test_a_sweep_that_is_there_stays_as_it_is_until_another_one_has_started(
     assert not list((tmp_path / "cache" / "staging").iterdir())
 
 
+def test_a_model_of_ones_own_is_not_replaced(container: Container, tmp_path: Path) -> None:
+    container.put("out/model/metadata/part-00000", b"mine")
+    out = f"{container.uri}/out"
+    told: dict[str, Any] = {"cache": tmp_path / "cache", "say": lambda line: None}
+    refusing: tuple[Existing, ...] = ("refused", "resumed")
+    for existing in refusing:
+        directory = output_directory(out, existing=existing, saves_model=True, **told)
+        with pytest.raises(ConfigurationError, match="holds a 'model' of no sweep"), directory:
+            pass
+    with output_directory(out, existing="refused", **told):  # of a sweep that saves none
+        pass
+    assert blobs(container) == {"out/model/metadata/part-00000": b"mine"}
+
+
 def test_a_model_that_is_a_directory_replaces_the_one_that_is_there(
     container: Container, tmp_path: Path
 ) -> None:
