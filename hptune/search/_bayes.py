@@ -49,7 +49,8 @@ class BayesSearchCV(SearchOnEngine, BaseSearchCV):  # type: ignore[misc]  # scik
         Draws the candidates. Going on in `out` needs an int.
     early_termination : Policy, str, mapping or None, default None
         Which candidates are not worth going on with: one of `hptune.policies`, or as in a sweep file. A candidate
-        that it stops has NaN for scores, ranks last, and guides the search by what was seen of it last.
+        that it stops has NaN for scores, ranks last, and guides the search by what was seen of it last. Where
+        `scoring` is a function that gives several scores, `refit` must name the one that the policy sees.
         ``cv_results_`` then has ``status`` ("ok", "stopped", or what became of a fit that failed),
         ``stopped_after`` (rounds, in a race folds; NaN where it was not) and ``last_score``.
     spark, out
