@@ -78,6 +78,7 @@ def fitted_by_hand(train: DataFrame, scored: DataFrame, **params: Any) -> float:
     return float(np.mean([ndcg_score([each["grade"]], [each["prediction"]]) for each in queries]))
 
 
+@pytest.mark.slow
 def test_a_ranker_is_tuned_by_its_ndcg(spark: SparkSession, table: Path, tmp_path: Path) -> None:
     result = run_sweep(config(table), out=str(tmp_path / "out"))
     assert result.table["status"].tolist() == ["ok", "ok"] and result.metric == "ndcg"
