@@ -160,7 +160,7 @@ demo() {
     "$VENV/bin/hptune" sample data/sample.partial
     mv data/sample.partial data/sample
   fi
-  "$VENV/bin/hptune" features --data data/sample
+  "$VENV/bin/hptune" features --data data/sample --encoding indicator # as configs/demo.yaml has it
   # A driver that lives for seconds: an optimising compiler would only take its cores from the fits.
   export SPARK_SUBMIT_OPTS="-XX:TieredStopAtLevel=1 ${SPARK_SUBMIT_OPTS:-}"
   submit jobs/distributed_sweep.py --config configs/demo.yaml --data data/sample --out runs/demo --overwrite
