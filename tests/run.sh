@@ -16,6 +16,14 @@ install_test_tools() {
   inputs "$pins" >"$1/tests-installed.txt"
 }
 
+# prepare_synapseml: makes the environment of its test, unless HPTUNE_SYNAPSEML_PYTHON names one: it needs Spark 3.5.
+prepare_synapseml() {
+  local venv=$PROJECT/.cache/synapseml
+  [[ -z ${HPTUNE_SYNAPSEML_PYTHON:-} ]] || return 0
+  install_hptune "$VENV/bin/python" "$venv" "$PROJECT/constraints/python3.11-spark3.5.txt"
+  export HPTUNE_SYNAPSEML_PYTHON=$venv/bin/python
+}
+
 # run_tests VENV ARGUMENT...
 run_tests() {
   local python=$1/bin/python suite=(-m "not slow" --numprocesses 3 --dist loadfile)
@@ -33,6 +41,7 @@ run_tests() {
 main() {
   set_up
   install_test_tools "$VENV"
+  [[ ${1:-} != --all ]] || prepare_synapseml
   run_tests "$VENV" "$@"
 }
 
