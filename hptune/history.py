@@ -12,7 +12,7 @@ from typing import Any
 from hptune.children import ChildRun, Curve, children_of
 from hptune.errors import InputDataError
 from hptune.identity import plain_params
-from hptune.journal import Kept, Session, decode_outcome, key_of, read_journal
+from hptune.journal import Kept, Session, decode_outcome, find_journal, key_of
 from hptune.outputs import JOURNAL
 from hptune.records import Outcome, Rung
 from hptune.results import Cells, collect_cells
@@ -48,8 +48,7 @@ def read_children(directory: Path) -> tuple[ChildRun, ...]:
     OutputError
         Its journal is damaged.
     """
-    journal = directory / JOURNAL
-    kept = read_journal(journal) if journal.is_file() else None
+    kept = find_journal(directory / JOURNAL)
     if kept is None or not kept.sessions:
         raise InputDataError(f"{directory} holds no sweep", "name the --out of a sweep")
     about = kept.sessions[-1].first

@@ -30,6 +30,7 @@ __all__ = [
     "decode_outcome",
     "encode_outcome",
     "encode_record",
+    "find_journal",
     "key_of",
     "read_journal",
 ]
@@ -161,11 +162,14 @@ class Kept:
     torn : bool
         Whether something follows them: the record that was being written when the journal was read, or when
         its writer was killed.
+    written : float
+        When it was last written to, in seconds since the epoch.
     """
 
     sessions: list[Session]
     end: int
     torn: bool
+    written: float = 0.0
 
     @property
     def grid(self) -> list[str]:
@@ -187,22 +191,39 @@ def read_journal(path: Path, after: Kept | None = None) -> Kept:
     Raises
     ------
     OutputError
+        It is not there, it cannot be read, or a record other than the last one is damaged.
+    """
+    kept = find_journal(path, after)
+    if kept is None:
+        raise OutputError(f"there is no journal {path}", "check the path")
+    return kept
+
+
+def find_journal(path: Path, after: Kept | None = None) -> Kept | None:
+    """As `read_journal`; None where no sweep has begun, or another one takes its place this moment.
+
+    Raises
+    ------
+    OutputError
         It cannot be read, or a record other than the last one is damaged.
     """
     sessions, end = ([], 0) if after is None else (after.sessions, after.end)
     torn = False
     try:
         with open(path, "rb", opener=_no_link) as stream:
+            written = path.stat().st_mtime
             stream.seek(end)
             for number, line in _lines(stream, path, sum(map(_records, sessions))):
                 torn = not _is_sealed(line)
                 if not torn:
                     _take(line, sessions, number, path)
                     end += len(line)
+    except FileNotFoundError:
+        return None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise OutputError(f"cannot read the journal {path} ({reason})", "check the path") from error
-    return Kept(sessions, end, torn)
+    return Kept(sessions, end, torn, written)
 
 
 def encode_record(record: Mapping[str, Any]) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any
 from hptune.adaptive import Asked, Exploration, expected_plan
 from hptune.errors import ConfigurationError
 from hptune.identity import CellIdentity, shown_params
-from hptune.journal import Kept, Session, decode_outcome, key_of, read_journal
+from hptune.journal import Kept, Session, decode_outcome, find_journal, key_of
 from hptune.plan import Plan
 from hptune.records import FitTask, Outcome
 
@@ -99,7 +99,7 @@ def resumed_agenda(
     OutputError
         The journal is damaged.
     """
-    kept = read_journal(journal) if journal.exists() else None
+    kept = find_journal(journal)
     if kept is None or not kept.sessions:
         agenda = replace(fresh_agenda(plan, identity), kept=kept)
         return _noted(agenda, f"{shown} holds nothing to resume: starting from the beginning")
@@ -147,7 +147,7 @@ def resumed_exploration(
     OutputError
         The journal is damaged.
     """
-    kept = read_journal(journal) if journal.exists() else None
+    kept = find_journal(journal)
     if kept is None or not kept.sessions:
         return _noted(
             replace(agenda, kept=kept), f"{shown} holds nothing to resume: starting from the beginning"

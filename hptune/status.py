@@ -18,7 +18,7 @@ from rich.text import Text
 from hptune.errors import HptuneError, InputDataError
 from hptune.history import cells_of, folds_of
 from hptune.identity import shown_params
-from hptune.journal import Session, read_journal
+from hptune.journal import Session, find_journal
 from hptune.locks import Holder, holder_of
 from hptune.observers import duration
 from hptune.outputs import JOURNAL
@@ -112,8 +112,7 @@ def read_status(path: Path) -> SweepStatus:
         Its journal is damaged.
     """
     holder = holder_of(path)
-    journal = path / JOURNAL
-    kept = read_journal(journal) if journal.exists() else None
+    kept = find_journal(path / JOURNAL)
     if kept is None or not kept.sessions:
         state = "interrupted" if holder is None else "in use"
         return SweepStatus(path, state, "before its first record" if holder is None else str(holder))
@@ -132,7 +131,7 @@ def read_status(path: Path) -> SweepStatus:
         detail=detail,
         name=about["name"],
         started=header["started"],
-        written=journal.stat().st_mtime,
+        written=kept.written,
         sessions=len(kept.sessions),
         done=len(outcomes),
         total=max(len(kept.grid), about.get("expected", 0)) * folds_of(kept),

@@ -28,6 +28,7 @@ from hptune.journal import (
     decode_outcome,
     encode_outcome,
     encode_record,
+    find_journal,
     key_of,
     read_journal,
 )
@@ -111,6 +112,20 @@ def test_a_journal_overwrites_nothing_and_follows_no_link(tmp_path: Path) -> Non
     assert not (tmp_path / "target").exists()
     with pytest.raises(OutputError, match="cannot read the journal"):
         read_journal(tmp_path / "link")
+
+
+def test_a_journal_that_is_not_there_is_none(tmp_path: Path) -> None:
+    assert find_journal(tmp_path / "journal") is None
+    with pytest.raises(OutputError, match="there is no journal .*/journal"):
+        read_journal(tmp_path / "journal")
+
+
+def test_what_a_journal_holds_tells_when_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    with Journal(path, HEADER):
+        pass
+    os.utime(path, (1.0, 2.0))
+    assert read_journal(path).written == 2.0
 
 
 def test_sessions_follow_one_another(tmp_path: Path) -> None:
