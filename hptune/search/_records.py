@@ -17,7 +17,7 @@ import joblib
 from hptune.fitters import Evaluation
 from hptune.history import curve_record
 from hptune.identity import Identity
-from hptune.journal import Journal, Kept, decode_outcome, key_of, read_journal
+from hptune.journal import Journal, Kept, decode_outcome, find_journal, key_of
 from hptune.locks import held
 from hptune.outputs import JOURNAL, check_output, held_files
 from hptune.plan import Plan, rungs_served
@@ -104,8 +104,7 @@ class Directory:
         with ExitStack() as stack:
             stack.enter_context(held(self.path, shown))
             check_output(held_files(self.path), shown, "resumed")
-            journal = self.path / JOURNAL
-            yield _Records(self, read_journal(journal) if journal.exists() else None, stack)
+            yield _Records(self, find_journal(self.path / JOURNAL), stack)
 
 
 class _Records:
@@ -224,12 +223,15 @@ class _Data:
 
 def ranking_metric(scoring: Any, refit: Any) -> str:
     """Of the metrics that a search's `scoring` names the one that `refit` does, else the first."""
-    metrics = _metrics(scoring)
-    return refit if isinstance(refit, str) and (refit in metrics or callable(scoring)) else metrics[0]
+    metrics = _metrics(scoring, refit)
+    return refit if isinstance(refit, str) and refit in metrics else metrics[0]
 
 
-def _metrics(scoring: Any) -> tuple[str, ...]:
-    return tuple(scoring) if isinstance(scoring, (list, tuple, set, dict)) else ("score",)
+def _metrics(scoring: Any, refit: Any) -> tuple[str, ...]:
+    if isinstance(scoring, (list, tuple, set, dict)):
+        return tuple(scoring)
+    # What a function gives is not known before it is called: several scores, where `refit` names one.
+    return (refit,) if callable(scoring) and isinstance(refit, str) else ("score",)
 
 
 def directory_of(out: Any, scoring: Any, refit: Any, name: str, policy: Policy | None = None) -> Directory:
@@ -242,6 +244,4 @@ def directory_of(out: Any, scoring: Any, refit: Any, name: str, policy: Policy |
     """
     if not isinstance(out, (str, os.PathLike)) or not os.fspath(out) or "://" in str(out):
         raise ValueError(f"out must be a local directory or None but is {out!r}")
-    metrics = _metrics(scoring)
-    ranking = refit if isinstance(refit, str) and refit in metrics else metrics[0]
-    return Directory(Path(out), metrics, ranking, name, policy)
+    return Directory(Path(out), _metrics(scoring, refit), ranking_metric(scoring, refit), name, policy)

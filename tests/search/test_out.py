@@ -141,6 +141,19 @@ def test_several_metrics_stand_in_the_status(tmp_path: Path) -> None:
     assert status.table is not None and "mean_test_f1" in status.table
 
 
+def two_scores(estimator: Any, X: Any, y: Any) -> dict[str, float]:
+    return {"right": float(estimator.score(X, y)), "wrong": 1 - float(estimator.score(X, y))}
+
+
+def test_of_the_scores_of_a_function_the_status_ranks_by_the_one_that_refit_names(tmp_path: Path) -> None:
+    search = hptune.GridSearchCV(
+        LogisticRegression(), GRID, scoring=two_scores, refit="right", cv=3, spark="serial", out=tmp_path
+    ).fit(X, Y)
+    status = read_status(tmp_path)
+    assert status.metric == "right" and status.table is not None
+    assert status.table["mean_test_right"].max() == search.best_score_
+
+
 def test_scores_that_cannot_be_known_again_are_told(tmp_path: Path) -> None:
     scorer = make_scorer(lambda y, found: accuracy_score(y, found))
     search = hptune.GridSearchCV(
