@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Callable, Generator
-from contextlib import closing
-from dataclasses import asdict
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager, closing
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from hptune.adaptive import Exploration
 from hptune.children import Curve
-from hptune.engine import Engine, Feed
+from hptune.engine import Engine, Feed, Work
 from hptune.fitters import Reports
 from hptune.history import curve_record, curves_in, curves_of
 from hptune.journal import Journal
@@ -23,6 +24,33 @@ from hptune.sweep._base import AnySweep
 from hptune.termination import Race, watched
 
 __all__ = ["kept_curves", "stream"]
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    """A sweep that runs: what it is, what is left of it, where, and what keeps what comes of it."""
+
+    what: AnySweep
+    agenda: Agenda
+    engine: Engine
+    journal: Journal | None
+    out: Path | None
+
+    def working(self, reports: Reports | None = None) -> AbstractContextManager[Work]:
+        """What its fits do with a task, while this is open."""
+        return self.what.working(self.engine, len(self.agenda.tasks), self.out, reports)
+
+    @property
+    def description(self) -> str:
+        """As people see it in Spark's UI."""
+        plan = self.agenda.plan
+        size = f"{plan.n_candidates} candidates x {plan.n_folds} folds in {len(self.agenda.tasks)} fits"
+        return f"hptune sweep {self.what.name}: {size}"
+
+    def note(self, record: Mapping[str, Any]) -> None:
+        """Put a record into the journal, where there is one."""
+        if self.journal is not None:
+            self.journal.record(record)
 
 
 def stream(
@@ -39,13 +67,13 @@ def stream(
     """
     if not agenda.tasks:
         return
-    policy = sweep.early_termination
+    running, policy = _Sweep(sweep, agenda, engine, journal, out), sweep.early_termination
     if policy is None:
-        yield from _outcomes(sweep, agenda, engine, journal, out)
+        yield from _outcomes(running)
     elif policy.shape == "waves":
-        yield from _race(sweep, policy, agenda, engine, journal, out)
+        yield from _race(running, policy)
     else:
-        yield from _watched(sweep, policy, agenda, engine, journal, out, curves)
+        yield from _watched(running, policy, curves)
 
 
 def kept_curves(agenda: Agenda) -> dict[int, Curve]:
@@ -57,25 +85,18 @@ def kept_curves(agenda: Agenda) -> dict[int, Curve]:
 
 
 def _watched(
-    sweep: AnySweep,
-    policy: Policy,
-    agenda: Agenda,
-    engine: Engine,
-    journal: Journal | None,
-    out: Path | None,
-    curves: dict[int, Curve],
+    running: _Sweep, policy: Policy, curves: dict[int, Curve]
 ) -> Generator[list[Outcome], None, None]:
-    rungs_of = _rungs(agenda)
+    engine, agenda, rungs_of = running.engine, running.agenda, _rungs(running.agenda)
     with watched(policy, engine.live_place(), in_process=engine.in_process) as watch:
         for candidate, curve, stopped in ended_curves(agenda):
             watch.recall(candidate, curve, stopped=stopped)
-        for arrived in _outcomes(sweep, agenda, engine, journal, out, watch.reports):
+        for arrived in _outcomes(running, watch.reports):
             for run, values in watch.see(arrived):
                 # What a trial logs under its own names is what its run shows.
-                rungs = rungs_of(run) if sweep.shares_fits else ()
+                rungs = rungs_of(run) if running.what.shares_fits else ()
                 record = curve_record(agenda.identity.key(run, 0), values, rungs)
-                if journal is not None:
-                    journal.record(record)
+                running.note(record)
                 curves.update(curves_in(record))
             yield arrived
 
@@ -85,68 +106,52 @@ def _rungs(agenda: Agenda) -> Callable[[int], tuple[Rung, ...]]:
     exploration = agenda.exploration
     if exploration is None:
         return rungs_served(agenda.tasks).__getitem__
-    return lambda run: rungs_served(exploration.plan.tasks)[run]
+
+    def found(run: int) -> tuple[Rung, ...]:
+        latest = reversed(exploration.plan.tasks)  # what ends was begun a short while ago
+        return next(served[run] for task in latest if run in (served := rungs_served([task])))
+
+    return found
 
 
-def _outcomes(
-    sweep: AnySweep,
-    agenda: Agenda,
-    engine: Engine,
-    journal: Journal | None,
-    out: Path | None,
-    reports: Reports | None = None,
-) -> Generator[list[Outcome], None, None]:
+def _outcomes(running: _Sweep, reports: Reports | None = None) -> Generator[list[Outcome], None, None]:
     """What comes of all tasks; where they may stop, they report what they are decided by."""
-    description = _description(sweep, agenda)
-    with sweep.working(engine, len(agenda.tasks), out, reports) as work:
+    engine, agenda = running.engine, running.agenda
+    with running.working(reports) as work:
         if agenda.exploration is None:
-            found = engine.run(agenda.tasks, work, description)
+            found = engine.run(agenda.tasks, work, running.description)
         else:
             agenda.exploration.begin(engine.slots)
-            feed = functools.partial(_noted_tasks, agenda.exploration, journal)
-            found = engine.run_fed(feed, work, description)
+            feed = functools.partial(_noted_tasks, running, agenda.exploration)
+            found = engine.run_fed(feed, work, running.description)
         with closing(found) as outcomes:
             yield from outcomes
 
 
-def _race(
-    sweep: AnySweep,
-    policy: Policy,
-    agenda: Agenda,
-    engine: Engine,
-    journal: Journal | None,
-    out: Path | None,
-) -> Generator[list[Outcome], None, None]:
+def _race(running: _Sweep, policy: Policy) -> Generator[list[Outcome], None, None]:
     """What comes of a race, in which a candidate takes fold after fold as long as the policy lets it."""
+    engine, agenda = running.engine, running.agenda
     if agenda.exploration is None:
         left = deque(agenda.tasks)
         source: Feed = lambda free: [left.popleft() for _ in range(len(left))]  # noqa: E731
     else:
         agenda.exploration.begin(engine.slots)
-        source = functools.partial(_noted_tasks, agenda.exploration, journal)
-    race = Race(policy, sweep.ranking_metric, agenda.plan.n_folds, source)
+        source = functools.partial(_noted_tasks, running, agenda.exploration)
+    race = Race(policy, running.what.ranking_metric, agenda.plan.n_folds, source)
     lost = race.see(agenda.reused)
     if lost:
         yield lost
     with (
-        sweep.working(engine, len(agenda.tasks), out) as work,
-        closing(engine.run_fed(race.feed, work, _description(sweep, agenda))) as outcomes,
+        running.working() as work,
+        closing(engine.run_fed(race.feed, work, running.description)) as outcomes,
     ):
         for arrived in outcomes:
             yield [*arrived, *race.see(arrived)]
 
 
-def _description(sweep: AnySweep, agenda: Agenda) -> str:
-    return (
-        f"hptune sweep {sweep.name}: {agenda.plan.n_candidates} candidates x {agenda.plan.n_folds} folds"
-        f" in {len(agenda.tasks)} fits"
-    )
-
-
-def _noted_tasks(exploration: Exploration, journal: Journal | None, free: int) -> list[FitTask]:
+def _noted_tasks(running: _Sweep, exploration: Exploration, free: int) -> list[FitTask]:
     """At most `free` fits to begin, once the journal knows their candidates."""
     tasks = exploration.feed(free)
     for asked in exploration.questions():
-        if journal is not None:
-            journal.record({"record": "candidate", **asdict(asked)})
+        running.note({"record": "candidate", **asdict(asked)})
     return tasks
