@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from hptune.fitters import Evaluation
 from hptune.matrix import FeatureMatrix
+from hptune.observers import Observer
 from hptune.records import FitTask, Outcome, Rung
 from hptune.space import grid_candidates
 from hptune.summary import SweepResult
@@ -146,6 +147,18 @@ def tasks(count: int, rungs: int = 1) -> list[FitTask]:
 
 def outcome(candidate: int, fold: int = 0, score: float = 0.5, **fields: Any) -> Outcome:
     return Outcome(candidate, fold, fields.pop("status", "ok"), {"score": score}, **fields)
+
+
+class StopAfter(Observer):
+    """Interrupts a sweep after so many outcomes."""
+
+    def __init__(self, outcomes: int) -> None:
+        self._left = outcomes
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        self._left -= 1
+        if not self._left:
+            raise KeyboardInterrupt
 
 
 def flat(stream: Iterable[list[Outcome]]) -> list[Outcome]:

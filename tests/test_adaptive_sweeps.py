@@ -19,14 +19,12 @@ from hptune import run_sweep
 from hptune.adaptive import Adaptive
 from hptune.engine import Engine, ProcessesEngine, SerialEngine
 from hptune.errors import ConfigurationError
-from hptune.observers import Observer
-from hptune.records import Outcome
 from hptune.samplers import BayesianSampler
 from hptune.space import SearchSpace, parse_space
 from hptune.status import read_status
 from hptune.summary import SweepResult
 from hptune.sweep import Sweep, run
-from tests.builders import Case, grid_search, numbers_table, sweep_of
+from tests.builders import Case, StopAfter, grid_search, numbers_table, sweep_of
 
 SPACE = parse_space({"alpha": "float(0.001, 1000, log=true)", "fit_intercept": [True, False]})
 CASE = Case(Ridge(), {"alpha": [1.0]}, *numbers_table(rows=60, columns=20), scoring="r2")
@@ -38,16 +36,6 @@ def sweep(
     config = {"search_space": space.written(), "sampling_algorithm": {"type": "bayesian", "seed": seed}}
     adaptive = Adaptive(functools.partial(BayesianSampler, space, seed), limit, deterministic)
     return replace(sweep_of(CASE), candidates=[], config=config, adaptive=adaptive)
-
-
-class StopAfter(Observer):
-    def __init__(self, outcomes: int) -> None:
-        self.left = outcomes
-
-    def on_outcome(self, outcome: Outcome) -> None:
-        self.left -= 1
-        if not self.left:
-            raise KeyboardInterrupt
 
 
 def same_answers(ours: SweepResult, theirs: SweepResult) -> bool:

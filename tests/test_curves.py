@@ -18,11 +18,9 @@ from hptune.children import ChildRun
 from hptune.cli import main
 from hptune.engine import ProcessesEngine, SerialEngine
 from hptune.history import read_children
-from hptune.observers import Observer
 from hptune.policies import BanditPolicy, Policy, RacingPolicy, SuccessiveHalvingPolicy
-from hptune.records import Outcome
 from hptune.sweep import Sweep, run
-from tests.builders import Case, numbers_table, sweep_of
+from tests.builders import Case, StopAfter, numbers_table, sweep_of
 
 METRIC = "neg_root_mean_squared_error"
 GRID = {"n_estimators": [6, 12], "learning_rate": [0.3, 0.1, 0.001]}
@@ -37,16 +35,6 @@ def sweep(policy: Policy | None = PATIENT, **grid: Any) -> Sweep:
 def curves(children: Sequence[ChildRun]) -> dict[str, Mapping[str, Any]]:
     """By the parameters."""
     return {json.dumps(dict(child.params), sort_keys=True): child.curves for child in children}
-
-
-class StopAfter(Observer):
-    def __init__(self, outcomes: int) -> None:
-        self.left = outcomes
-
-    def on_outcome(self, outcome: Outcome) -> None:
-        self.left -= 1
-        if not self.left:
-            raise KeyboardInterrupt
 
 
 def test_a_curve_is_the_mean_over_the_folds_after_each_round() -> None:

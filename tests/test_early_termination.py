@@ -29,7 +29,7 @@ from hptune.policies import (
 from hptune.records import Outcome
 from hptune.summary import SweepResult
 from hptune.sweep import Sweep, run
-from tests.builders import Case, numbers_table, sweep_of
+from tests.builders import Case, StopAfter, numbers_table, sweep_of
 
 # Learning rates from useless to good; the good ones come first, so that later ones have something to be compared with.
 RATES = [0.3, 0.2, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003]
@@ -60,16 +60,6 @@ def trained(result: SweepResult) -> int:
 @pytest.fixture(scope="module")
 def exhaustive() -> SweepResult:
     return run(sweep(None), SerialEngine())
-
-
-class StopAfter(Observer):
-    def __init__(self, outcomes: int) -> None:
-        self.left = outcomes
-
-    def on_outcome(self, outcome: Outcome) -> None:
-        self.left -= 1
-        if not self.left:
-            raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("name", POLICIES)
