@@ -22,13 +22,12 @@ from hptune.children import CHILDREN
 from hptune.errors import ConfigurationError, OutputError
 from hptune.fitters import SavedModel
 from hptune.matrix import FeatureMatrix
-from hptune.records import Existing, Reject
+from hptune.records import MODEL, Existing, Reject
 from hptune.results import sweeping_results, to_csv, to_parquet
 from hptune.storage import clear_scratch, write_atomically
 
 __all__ = [
     "JOURNAL",
-    "MODEL",
     "OUTPUT_DIRECTORIES",
     "OUTPUT_FILES",
     "RESULTS",
@@ -55,7 +54,6 @@ _log = logging.getLogger(__name__)
 
 JOURNAL = "journal.jsonl"
 LOG = "hptune.log"
-MODEL = "model"  # a directory, as Spark writes a model
 RESULTS = "results.parquet"
 SWEEP = "sweep.yaml"
 WINNER = "best_params.json"

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 __all__ = [
     "ERROR_BYTES",
+    "MODEL",
     "EarlyStopping",
     "Existing",
     "FitTask",
@@ -29,6 +30,8 @@ Existing: TypeAlias = Literal["refused", "replaced", "resumed", "extended"]
 Status: TypeAlias = Literal["ok", "failed", "crashed", "timeout", "stopped"]
 
 Goal: TypeAlias = Literal["maximize", "minimize"]
+
+MODEL = "model"  # the directory, among a sweep's outputs, of a model that Spark writes
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and newline
 

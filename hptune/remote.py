@@ -21,7 +21,7 @@ from hptune.errors import ConfigurationError, InputDataError, StorageError
 from hptune.features import raw_file_names
 from hptune.locks import held
 from hptune.observers import duration, transfer_progress
-from hptune.records import Existing
+from hptune.records import MODEL, Existing
 from hptune.storage import (
     MIRROR_SECONDS,
     Mirror,
@@ -160,7 +160,7 @@ def prepared_output(
         The place cannot be written to, or what was not sent yet cannot be sent in the end.
     """
     if not is_remote(out):
-        from hptune.outputs import MODEL, check_output, held_files
+        from hptune.outputs import check_output, held_files
 
         model = saves_model and os.path.lexists(directory / MODEL)
         check_output(held_files(directory), out, existing, model=model)
@@ -168,7 +168,7 @@ def prepared_output(
         return
     store = open_store(out, hadoop=hadoop)
     there = store.files()
-    from hptune.outputs import MODEL, OUTPUT_DIRECTORIES, OUTPUT_FILES, check_output, clear_output
+    from hptune.outputs import OUTPUT_DIRECTORIES, OUTPUT_FILES, check_output, clear_output
 
     ours = [file for file in there if file.name in OUTPUT_FILES]
     names = sorted(file.name for file in ours)
@@ -198,7 +198,7 @@ def send_directories(directory: Path, out: str, hadoop: Opener | None, say: Say)
     StorageError
         The place refuses, or does not answer.
     """
-    from hptune.outputs import MODEL, OUTPUT_DIRECTORIES
+    from hptune.outputs import OUTPUT_DIRECTORIES
 
     for name in OUTPUT_DIRECTORIES if is_remote(out) else ():
         if not (directory / name).is_dir():

@@ -22,7 +22,7 @@ from pyspark.sql import SparkSession
 from hptune.engine import Engine, Work, failed
 from hptune.errors import ConfigurationError
 from hptune.fitters import Reports
-from hptune.records import FitTask, Outcome
+from hptune.records import MODEL, FitTask, Outcome
 from hptune.storage import write_atomically
 from hptune.trials._base import Finish, Trial
 from hptune.trials.distributed._estimators import content_of, is_barrier, with_params, workers_of
@@ -32,14 +32,12 @@ from hptune.trials.distributed._rows import Rows
 
 __all__ = [
     "COMPARISON",
-    "MODEL",
     "DistributedTrial",
     "allocates_dynamically",
     "check_workers",
     "distributed_trial",
 ]
 
-MODEL = "model"  # a directory
 COMPARISON = "test_metrics.json"
 
 
