@@ -250,7 +250,9 @@ def _parted_by_group(raw: DataFrame, source: Source) -> tuple[DataFrame, int]:
     column = F.col(f"`{source.group}`")
     groups = [row[0] for row in raw.select(column).distinct().limit(_MOST_GROUPS + 1).collect()]
     shown = f"column {str(source.group)[:60]!r}"
-    if None in groups:
+    if not groups:
+        raise InputDataError(f"{source.path} has no rows", "give a table with rows")
+    if any(group is None or group != group for group in groups):  # NaN differs from itself
         raise InputDataError(f"{shown} has missing values", "give every row a fold")
     if not 1 < len(groups) <= _MOST_GROUPS:
         many = f"more than {_MOST_GROUPS} values" if len(groups) > 1 else "the same value in all rows"
