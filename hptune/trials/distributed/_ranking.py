@@ -9,7 +9,7 @@ import pandas as pd
 from pyspark.ml import Estimator
 from pyspark.ml.evaluation import Evaluator
 from pyspark.ml.feature import StringIndexer
-from pyspark.ml.param import Param, Params, TypeConverters
+from pyspark.ml.param import Param, TypeConverters
 from pyspark.ml.param.shared import HasLabelCol, HasPredictionCol
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -75,14 +75,11 @@ class Ndcg(HasLabelCol, HasPredictionCol, Evaluator):
         Rows of a query's ranking that count, from its top; 0 for all.
     """
 
-    groupCol: Param[str] = Param(  # noqa: N815 - as Spark's own parameters are called
-        Params._dummy(), "groupCol", "column of queries", TypeConverters.toString
-    )
-    k: Param[int] = Param(Params._dummy(), "k", "rows that count, 0 for all", TypeConverters.toInt)
-
     def __init__(self, k: int = 0) -> None:
         super().__init__()
-        self._set(k=k)
+        self.groupCol: Param[str] = Param(self, "groupCol", "column of queries", TypeConverters.toString)
+        self.k: Param[int] = Param(self, "k", "rows that count, 0 for all", TypeConverters.toInt)
+        self.set(self.k, k)
 
     def _evaluate(self, dataset: DataFrame) -> float:
         k = self.getOrDefault(self.k) or None
