@@ -472,11 +472,16 @@ def test_a_signal_ends_the_command_with_its_exit_code(name: str, work: Path, tmp
     assert "Traceback" not in finished.stderr
 
 
-def test_the_users_own_module_beside_the_command_reaches_worker_processes(work: Path, tmp_path: Path) -> None:
-    finished = own_model(work, tmp_path, "search_space={bad: 0}", "engine=processes")
+@pytest.mark.parametrize(
+    ("bad", "statuses"), [("0", ["ok"]), pytest.param("[0, 9]", ["ok", "crashed"], marks=pytest.mark.slow)]
+)
+def test_the_users_own_module_beside_the_command_reaches_worker_processes(
+    work: Path, tmp_path: Path, bad: str, statuses: list[str]
+) -> None:
+    finished = own_model(work, tmp_path, f"search_space={{bad: {bad}}}", "engine=processes")
     assert finished.returncode == 0, finished.stderr
     table = pd.read_csv(tmp_path / "out" / "results.csv")
-    assert table["status"].tolist() == ["ok"]
+    assert table["status"].tolist() == statuses
     assert (tmp_path / "out" / "model.skops").exists()
 
 
