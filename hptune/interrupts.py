@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 from hptune.errors import ConfigurationError
 
-__all__ = ["Stopped", "deadline", "stoppable", "undisturbed"]
+__all__ = ["Stopped", "deadline", "redelivered", "stoppable", "undisturbed"]
 
 _PARTIAL = 9  # exit code of a sweep that was stopped by its own limits
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -54,6 +55,7 @@ class _State:
 
     depth = 0
     waiting: Stopped | None = None
+    raised: Stopped | None = None
     stopped = False
 
 
@@ -80,6 +82,7 @@ def stoppable(*, with_parent: bool = False) -> Iterator[None]:
         yield
     finally:
         watchdog.close()
+        _State.raised = None
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -118,6 +121,7 @@ def deadline(seconds: float | None) -> Iterator[None]:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        _State.raised = None
         signal.signal(signal.SIGALRM, before)
 
 
@@ -134,7 +138,30 @@ def undisturbed() -> Iterator[None]:
         _State.depth -= 1
     if not _State.depth and _State.waiting is not None:
         waiting, _State.waiting = _State.waiting, None
-        raise waiting
+        _raise(waiting)
+
+
+@contextmanager
+def redelivered() -> Iterator[None]:
+    """`Stopped` that was raised in this block and did not leave it, or left as another error, is raised at its end.
+
+    Python drops what is raised in ``__del__`` and in functions that native code calls, and a signal may come there.
+
+    Examples
+    --------
+    >>> with stoppable(), redelivered():
+    ...     try:
+    ...         signal.raise_signal(signal.SIGTERM)
+    ...     except BaseException:
+    ...         pass
+    Traceback (most recent call last):
+    hptune.interrupts.Stopped: SIGTERM was received
+    """
+    try:
+        yield
+    finally:
+        if _is_main_thread() and _State.raised is not None:
+            raise _State.raised
 
 
 def _is_main_thread() -> bool:
@@ -153,7 +180,12 @@ def _stop(stopped: Stopped) -> None:
     if _State.depth:
         _State.waiting = stopped
     else:
-        raise stopped
+        _raise(stopped)
+
+
+def _raise(stopped: Stopped) -> NoReturn:
+    _State.raised = stopped
+    raise stopped
 
 
 class _Watchdog:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hptune.errors import ConfigurationError
-from hptune.interrupts import Stopped, deadline, stoppable, undisturbed
+from hptune.interrupts import Stopped, deadline, redelivered, stoppable, undisturbed
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -95,6 +95,37 @@ def test_the_first_stop_is_the_only_one_that_is_raised() -> None:
             signal.raise_signal(signal.SIGTERM)
         finally:
             signal.raise_signal(signal.SIGINT)  # while everything is being closed
+
+
+class Signalled:
+    """Whose end comes with a signal, of which Python drops the exception."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_stop_that_python_drops_is_raised_at_the_end() -> None:
+    done: list[str] = []
+    with pytest.raises(Stopped, match="SIGTERM"), stoppable(), redelivered():
+        Signalled()
+        done.append("went on")
+    assert done
+
+
+def test_a_stop_that_becomes_another_error_is_raised_all_the_same() -> None:
+    with pytest.raises(Stopped, match="the deadline"), deadline(0.05), redelivered():
+        try:
+            time.sleep(60)
+        except Stopped:
+            raise ValueError from None
+
+
+def test_a_stop_is_raised_in_its_own_section_only() -> None:
+    with pytest.raises(Stopped), stoppable():
+        signal.raise_signal(signal.SIGTERM)
+    with redelivered():
+        pass
 
 
 def ended(script: str) -> subprocess.CompletedProcess[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import signal
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from sklearn.utils.metaestimators import _safe_split
 
 from hptune._sklearn_compat import scorer_content
 from hptune.fitters._xgboost_compat import model_of_rounds, shared_matrix
+from hptune.interrupts import Stopped, stoppable
 from tests.builders import classes_table
 
 PASSED = {
@@ -74,6 +76,20 @@ def test_fit_takes_its_training_matrix_from_us(kind: Any) -> None:
     assert len(built) == 1, "XGBoost no longer builds its training matrix by _create_dmatrix"
     assert isinstance(built[0], xgb.DMatrix)
     assert "_create_dmatrix" not in vars(estimator)
+
+
+def test_a_stop_waits_for_the_matrix_that_native_code_builds() -> None:
+    X, y = classes_table(60)
+    estimator, built = xgb.XGBClassifier(n_estimators=2), []
+
+    def cached(build: Any) -> Any:
+        signal.raise_signal(signal.SIGTERM)
+        built.append(build())
+        return built[-1]
+
+    with pytest.raises(Stopped), stoppable(), shared_matrix(estimator, cached):
+        estimator.fit(X, y)
+    assert len(built) == 1 and not estimator.__sklearn_is_fitted__()
 
 
 def test_a_matrix_given_back_is_the_one_that_is_trained_on() -> None:

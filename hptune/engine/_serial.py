@@ -6,6 +6,7 @@ import os
 from collections.abc import Generator, Sequence
 
 from hptune.engine._base import Feed, Host, Work, guarded, this_host
+from hptune.interrupts import redelivered
 from hptune.live import Place
 from hptune.records import FitTask, Outcome
 
@@ -40,7 +41,9 @@ class SerialEngine:
     ) -> Generator[list[Outcome], None, None]:
         """Each task's outcomes, in the order of the tasks."""
         for task in tasks:
-            yield guarded(work, task)
+            with redelivered():
+                outcomes = guarded(work, task)
+            yield outcomes
 
     def run_fed(self, feed: Feed, work: Work, description: str) -> Generator[list[Outcome], None, None]:
         """Outcomes of one task after the other, as `feed` gives them."""

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from hptune.interrupts import undisturbed
+
 __all__ = ["model_in_training", "model_of_rounds", "shared_matrix"]
 
 
@@ -24,9 +26,11 @@ def shared_matrix(estimator: Any, cached: Callable[[Callable[[], Any]], Any]) ->
     build = getattr(estimator, name)
 
     def create(ref: Any, **kwargs: Any) -> Any:
-        if ref is not None:  # an evaluation set's matrix, not the training rows'
-            return build(ref, **kwargs)
-        return cached(lambda: build(None, **kwargs))
+        # Native code fetches the rows by functions that must not raise: a stop would be dropped, or end the process.
+        with undisturbed():
+            if ref is not None:  # an evaluation set's matrix, not the training rows'
+                return build(ref, **kwargs)
+            return cached(lambda: build(None, **kwargs))
 
     setattr(estimator, name, create)
     try:

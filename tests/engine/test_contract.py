@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from hptune.engine import BY_NAME, Engine, ProcessesEngine, SerialEngine
+from hptune.interrupts import Stopped, stoppable
 from hptune.records import ERROR_BYTES, FitTask, Outcome
 from tests.builders import flat, spark_session, tasks
 
@@ -72,6 +73,18 @@ def hostile(task: FitTask) -> list[Outcome]:
 def killing(task: FitTask, *, driver: int) -> list[Outcome]:
     if task.id == 1 and os.getpid() != driver:
         os.kill(os.getpid(), signal.SIGKILL)
+    return scored(task)
+
+
+class Signalled:
+    """Whose end comes with a signal, of which Python drops the exception."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+
+def dropping(task: FitTask) -> list[Outcome]:
+    Signalled()
     return scored(task)
 
 
@@ -134,6 +147,12 @@ def test_a_fit_that_exits_is_a_failed_outcome(engine: Engine) -> None:
     assert sorted(outcomes) == list(range(8))
     assert [number for number, outcome in outcomes.items() if outcome.status == "failed"] == [4]
     assert "SystemExit: 3" in str(outcomes[4].error)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_stop_that_a_fit_of_this_process_drops_ends_the_run() -> None:
+    with pytest.raises(Stopped), stoppable():
+        flat(SerialEngine().run(tasks(2), dropping, "test"))
 
 
 def test_an_error_that_cannot_be_pickled_is_kept_short(engine: Engine) -> None:

@@ -285,8 +285,8 @@ def test_a_sweep_that_is_stopped_sends_what_it_has(
     process = start(started, sample, tmp_path, f"{container.uri}/run")
     read_until(process, "fits, ")
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, errors
     journal = blobs(container)["run/journal.jsonl"].decode().splitlines()
     assert json.loads(journal[0])["record"] == "header" and len(journal) >= 2
 
