@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from tests.chaos.cluster import Cluster
 from tests.chaos.processes import Processes
 from tests.chaos.rows import Figures, rows_of, table_lines
-from tests.chaos.sweeps import FITS, Home, environment_of, sweep_file, write_data
+from tests.chaos.sweeps import FITS, Done, Home, environment_of, sweep_file, write_data
 from tests.chaos.tables import Table
 from tests.warm import Warm
 
@@ -68,13 +69,18 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
 
 
 @pytest.fixture(scope="session")
-def ref(tmp_path_factory: pytest.TempPathFactory, data: Path, warm: Warm) -> Table:
-    """The table of the undisturbed sweep."""
+def undisturbed_sweep(tmp_path_factory: pytest.TempPathFactory, data: Path, warm: Warm) -> Done:
     home = Home(tmp_path_factory.mktemp("ref"), data, warm)
     done = home.quick(sweep_file(data, seconds=0.0))
     assert done.code == 0, done.errors
     assert len(done.journal) == FITS
-    return done.table
+    return done
+
+
+@pytest.fixture(scope="session")
+def ref(undisturbed_sweep: Done) -> Table:
+    """The table of the undisturbed sweep."""
+    return undisturbed_sweep.table
 
 
 @pytest.fixture
@@ -83,6 +89,12 @@ def home(tmp_path: Path, data: Path, warm: Warm) -> Iterator[Home]:
     made = Home(tmp_path, data, warm)
     yield made
     made.close()
+
+
+@pytest.fixture
+def finished(undisturbed_sweep: Done, home: Home) -> Path:
+    """The directory of a sweep of this test's own, which has ended undisturbed."""
+    return Path(shutil.copytree(undisturbed_sweep.out, home.directory / "out"))
 
 
 @pytest.fixture(scope="session")

@@ -15,16 +15,10 @@ import pytest
 
 from tests.chaos.processes import wait_until
 from tests.chaos.rows import TRIES, Figures, row
-from tests.chaos.sweeps import FITS, SPACE, Done, Home, sweep_file, write_data
+from tests.chaos.sweeps import FITS, SPACE, Home, sweep_file, write_data
 from tests.chaos.tables import Table, journal_outcomes
 
 PERIOD = 40  # every so manyth offset belongs to one try
-
-
-def finished(home: Home, **keys: Any) -> Done:
-    done = home.quick(sweep_file(home.data, seconds=0.0, **keys))
-    assert done.code == 0, done.errors
-    return done
 
 
 def content(out: Path) -> dict[str, bytes]:
@@ -33,11 +27,10 @@ def content(out: Path) -> dict[str, bytes]:
 
 @row(10, "the journal's last record cut at every offset", tries=PERIOD, short=1)
 def test_a_cut_record_is_fitted_again_and_no_other(
-    home: Home, ref: Table, seed: int, figures: Figures
+    home: Home, finished: Path, ref: Table, seed: int, figures: Figures
 ) -> None:
-    kept = finished(home).out
-    before = journal_outcomes(kept)
-    lines = (kept / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    before = journal_outcomes(finished)
+    lines = (finished / "journal.jsonl").read_bytes().splitlines(keepends=True)
     assert b'"record":"finished"' in lines.pop()  # a sweep that was killed has no such record
     assert b'"record":"outcome"' in lines[-1]
     whole, last = b"".join(lines), len(lines[-1])
@@ -45,7 +38,7 @@ def test_a_cut_record_is_fitted_again_and_no_other(
     figures[TRIES] = len(offsets)
     for offset in offsets:
         out = home.directory / f"cut{offset}"
-        shutil.copytree(kept, out)
+        shutil.copytree(finished, out)
         (out / "journal.jsonl").write_bytes(whole[: len(whole) - offset])
         done = home.quick(sweep_file(home.data, seconds=0.0), "--resume", out=out.name)
         assert done.code == 0, (offset, done.errors)
@@ -58,9 +51,8 @@ def test_a_cut_record_is_fitted_again_and_no_other(
 
 
 @row(11, "a byte flipped in a middle record", tries=20, short=1)
-def test_a_damaged_journal_is_refused_and_left_alone(home: Home, seed: int) -> None:
-    chosen = random.Random(seed)
-    out = finished(home).out
+def test_a_damaged_journal_is_refused_and_left_alone(home: Home, finished: Path, seed: int) -> None:
+    chosen, out = random.Random(seed), finished
     lines = (out / "journal.jsonl").read_bytes().splitlines(keepends=True)
     number = chosen.randrange(1, len(lines) - 1)
     damaged = bytearray(lines[number])
@@ -130,33 +122,32 @@ OTHER: dict[str, tuple[dict[str, Any], str]] = {
 
 @row(14, "resume with another grid, data, seed, folds or metric", short=1)
 @pytest.mark.parametrize("field", sorted(OTHER))
-def test_another_sweep_is_not_resumed(home: Home, field: str) -> None:
+def test_another_sweep_is_not_resumed(home: Home, finished: Path, field: str) -> None:
     keys, named = OTHER[field]
-    out = finished(home).out
-    before = content(out)
+    before = content(finished)
     data = write_data(home.directory / "other.csv", seed=1) if field == "data" else home.data
     done = home.quick(sweep_file(data, seconds=0.0) | keys, "--resume")
     assert done.code == 2
     assert named in done.error
-    assert content(out) == before
+    assert content(finished) == before
 
 
 @row(14, "resume with a wider grid, as asked for", short=1)
-def test_a_wider_grid_reuses_what_is_done(home: Home, ref: Table) -> None:
-    out = finished(home).out
+def test_a_wider_grid_reuses_what_is_done(home: Home, finished: Path, ref: Table) -> None:
     wider = {"search_space": {**SPACE, "seconds": 0.0, "max_depth": [2, 3, 4]}}
     done = home.quick(sweep_file(home.data, seconds=0.0) | wider, "--resume", "--extend")
     assert done.code == 0
-    assert len(journal_outcomes(out)) == FITS * 3 // 2
+    assert len(journal_outcomes(finished)) == FITS * 3 // 2
     assert ref.scores.items() <= done.table.scores.items()
     undisturbed = home.quick(sweep_file(home.data, seconds=0.0) | wider, out="apart")
     assert done.table.sha256 == undisturbed.table.sha256
 
 
 @row(43, "truncated or garbage journal", tries=50, short=1)
-def test_a_garbage_journal_is_an_error_and_no_crash(home: Home, seed: int, figures: Figures) -> None:
-    chosen = random.Random(seed)
-    out = finished(home).out
+def test_a_garbage_journal_is_an_error_and_no_crash(
+    home: Home, finished: Path, seed: int, figures: Figures
+) -> None:
+    chosen, out = random.Random(seed), finished
     whole = (out / "journal.jsonl").read_bytes()
     figures[TRIES] = 7
     for _ in range(7):
