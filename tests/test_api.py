@@ -227,7 +227,9 @@ def test_a_notebook_shows_the_best_candidates_and_hostile_text_is_harmless(
     assert "<script>" not in shown
 
 
-@pytest.mark.parametrize("absent", ["pyspark", "azure", "joblibspark"])
+@pytest.mark.parametrize(
+    "absent", ["pyspark", *(pytest.param(name, marks=pytest.mark.slow) for name in ("azure", "joblibspark"))]
+)
 def test_neither_needs_what_it_does_not_use(absent: str, rows: Path, tmp_path: Path) -> None:
     script = (
         f"import sys; sys.modules[{absent!r}] = None\n"

@@ -88,6 +88,7 @@ def test_the_page_for_users_of_hyperopt_runs(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.spark
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_from_top_to_bottom(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

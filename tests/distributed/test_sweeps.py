@@ -155,7 +155,7 @@ def test_folds_of_ones_own_are_the_values_of_a_column_that_is_no_feature(
     assert [fold["R^2"] for fold in best.fold_metrics] == pytest.approx(expected, rel=1e-6)
 
 
-@pytest.mark.parametrize("cv", [2, {"type": "LeaveOneGroupOut"}])
+@pytest.mark.parametrize("cv", [2, pytest.param({"type": "LeaveOneGroupOut"}, marks=pytest.mark.slow)])
 def test_other_groups_are_another_sweep_though_their_parts_are_as_large(
     spark: SparkSession, table: Path, tmp_path: Path, cv: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -215,6 +215,7 @@ def test_tasks_may_be_given_while_others_run(engine: Engine, batch: int | None) 
     assert sorted(outcome.candidate for outcome in feeder.seen) == list(range(8))
 
 
+@pytest.mark.slow
 def test_what_kills_its_worker_does_not_stop_the_feed(engine: Engine) -> None:
     feeder = Feeder(5, batch=2)
     for arrived in engine.run_fed(feeder, functools.partial(killing, driver=os.getpid()), "test"):

@@ -123,6 +123,7 @@ def test_a_search_says_that_the_session_ended(
     assert done.stdout.splitlines() == [_ENDED] * times_told, done.stderr
 
 
+@pytest.mark.slow
 def test_the_command_ends_with_the_clusters_exit_code(temporary: Path) -> None:
     rows = "\n".join(f"{number},{number % 7}.5" for number in range(40))
     (temporary.parent / "rows.csv").write_text(f"x,y\n{rows}\n")

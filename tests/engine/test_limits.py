@@ -88,7 +88,10 @@ def long_ladder(task: FitTask) -> list[Outcome]:
 
 @pytest.mark.parametrize(
     "limited",
-    ["processes", pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.slow])],
+    [
+        pytest.param("processes", marks=pytest.mark.slow),
+        pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.slow]),
+    ],
     indirect=True,
 )
 def test_a_shared_fit_that_takes_too_long_costs_only_the_rungs_that_do(limited: Engine) -> None:

@@ -43,7 +43,11 @@ def spark(request: pytest.FixtureRequest) -> Iterator[Engine]:
 
 
 @pytest.mark.spark
-@pytest.mark.parametrize("policy", [BANDIT, SuccessiveHalvingPolicy(min_resource=5)], ids=["bandit", "asha"])
+@pytest.mark.parametrize(
+    "policy",
+    [pytest.param(BANDIT, marks=pytest.mark.slow), SuccessiveHalvingPolicy(min_resource=5)],
+    ids=["bandit", "asha"],
+)
 def test_on_spark_bad_candidates_are_stopped_and_good_ones_have_their_scores(
     spark: Engine, policy: Policy
 ) -> None:
@@ -79,6 +83,7 @@ def test_where_the_channel_cannot_be_reached_everything_finishes_with_one_warnin
     )
 
 
+@pytest.mark.slow
 def test_where_the_channel_is_cut_meanwhile_everything_finishes_with_one_warning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -128,6 +128,7 @@ def killing_sixth(task: FitTask, *, directory: str) -> list[Outcome]:
     return [replace(outcome, work_time=60.0) for outcome in scored(task)]
 
 
+@pytest.mark.slow
 def test_where_tasks_are_bounded_a_crash_costs_no_other_fit(engine: Any, tmp_path: Path) -> None:
     bounded = engine_of(active_session(), max_tasks=1)
     work = functools.partial(killing_sixth, directory=str(tmp_path))

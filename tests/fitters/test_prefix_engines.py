@@ -35,7 +35,13 @@ def case() -> Case:
     return Case(pipeline, grid, *classes_table(80), scoring="neg_log_loss", cv=FOLDS)
 
 
-@pytest.fixture(params=["serial", "processes", pytest.param("spark", marks=pytest.mark.spark)])
+@pytest.fixture(
+    params=[
+        "serial",
+        pytest.param("processes", marks=pytest.mark.slow),
+        pytest.param("spark", marks=pytest.mark.spark),
+    ]
+)
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     if request.param != "spark":
         yield SerialEngine() if request.param == "serial" else ProcessesEngine(2)

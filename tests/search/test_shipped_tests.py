@@ -70,6 +70,7 @@ def check(cases: list[ElementTree.Element], deselected: int) -> None:
     assert len(cases) > 100
 
 
+@pytest.mark.slow
 def test_all_of_them_pass_in_this_process(module: str, tmp_path: Path) -> None:
     check(run(module, tmp_path / "report.xml"), deselected=0)
 

@@ -230,9 +230,8 @@ def large(mortal: Container) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-@pytest.mark.parametrize(
-    "back", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["back after 3 s", "never back"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("back", [True, False], ids=["back after 3 s", "never back"])
 def test_the_command_outlives_a_server_that_comes_back_and_gives_up_one_that_does_not(
     mortal: Container, large: str, hptune: Run, tmp_path: Path, back: bool
 ) -> None:

@@ -193,7 +193,9 @@ def test_the_mirror_runs_at_the_interval_that_is_told(
         assert arrivals.next() == "journal.jsonl"
 
 
-@pytest.mark.parametrize("stopped", [True, False], ids=["interrupted", "at the end"])
+@pytest.mark.parametrize(
+    "stopped", [pytest.param(True, marks=pytest.mark.slow), False], ids=["interrupted", "at the end"]
+)
 def test_what_could_not_be_sent_stays_and_is_not_dropped_by_the_next_run(
     mortal: Container, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: bool
 ) -> None:
@@ -250,6 +252,7 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
     raise AssertionError(f"no {text!r} in {read}")
 
 
+@pytest.mark.slow
 def test_results_that_the_place_refuses_at_the_end_are_told_kept_and_sent_by_the_command_that_is_named(
     mortal: Container, hptune: Run, started: Start, sample: Path, tmp_path: Path
 ) -> None:

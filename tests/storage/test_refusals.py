@@ -262,6 +262,7 @@ def test_places_that_cannot_be_used_are_one_line_and_nothing_is_left(
 LOADED = "import sys; from hptune.cli import main; main(sys.argv[1:]); print(*sys.modules)"
 
 
+@pytest.mark.slow
 def test_a_wrong_key_is_told_before_the_libraries_that_take_seconds_are_imported(
     by_endpoint: Container, tmp_path: Path
 ) -> None:

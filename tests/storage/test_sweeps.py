@@ -57,6 +57,7 @@ def without_times(results: Path) -> str:
     return "\n".join(",".join(cells[at] for at in kept) for cells in (header, *rows))
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_the_main_job_on_a_container_gives_the_local_results_byte_for_byte_and_fetches_once(
     container: Container, hptune: Run, sample: Path, tmp_path: Path

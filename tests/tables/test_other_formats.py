@@ -100,6 +100,7 @@ def test_libsvm_is_read_as_scikit_learn_reads_it(tmp_path: Path, suffix: str) ->
     assert train.classes == ("0", "1")
 
 
+@pytest.mark.slow
 def test_a_libsvm_file_that_unpacks_to_far_more_than_its_size_is_refused(tmp_path: Path) -> None:
     bomb, sound = tmp_path / "t.svm.gz", tmp_path / "sound.svm.gz"
     bomb.write_bytes(gzip.compress(LIBSVM.encode() + b"1 1:1\n" * (6 << 20)))

@@ -25,6 +25,7 @@ def spark() -> Iterator[Any]:
         yield session
 
 
+@pytest.mark.slow
 def test_a_closure_is_minimized_in_other_processes() -> None:
     middle = 2.0
     result = hptune.minimize(lambda params: (params["x"] - middle) ** 2, SPACE, max_evals=25)

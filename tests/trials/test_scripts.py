@@ -50,6 +50,7 @@ def told_by(result: SweepResult) -> dict[str, Any]:
     return told
 
 
+@pytest.mark.slow
 def test_the_tutorials_script_runs_with_changed_imports(tmp_path: Path, patients: Path) -> None:
     result = swept(
         tmp_path / "out",
@@ -240,7 +241,7 @@ def test_a_missing_input_is_told_before_anything_runs(
     assert "trial.inputs.rows: " in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("engine", ["serial", "processes"])
+@pytest.mark.parametrize("engine", ["serial", pytest.param("processes", marks=pytest.mark.slow)])
 def test_a_sweep_that_is_killed_leaves_no_process(engine: str, tmp_path: Path) -> None:
     config = {
         "trial": {"command": "python curious.py", "code": str(SCRIPTS)},
