@@ -185,6 +185,8 @@ def spark_session(master: str, **settings: str) -> Iterator[Any]:
         "spark.executor.extraJavaOptions": SHORT_LIVED_JVM,
         "spark.executorEnv.OMP_WAIT_POLICY": "PASSIVE",
     }
+    if master.startswith("local["):  # where Python workers start in this directory
+        settings["spark.python.daemon.module"] = "tests.loaded_daemon"
     for key, value in (fixed | settings).items():
         builder = builder.config(key, value)
     session = builder.getOrCreate()
