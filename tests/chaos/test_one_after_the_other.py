@@ -1,0 +1,59 @@
+"""One sweep on the cluster that is struck by one fault after the other, and resumed where that ends it."""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+
+import pytest
+
+from tests.chaos.cluster import HOSTS, Cluster
+from tests.chaos.processes import send
+from tests.chaos.rows import Figures, row
+from tests.chaos.sweeps import BAD, FITS, FOLDS, Home, Run, sweep_file
+from tests.chaos.tables import Table, journal_outcomes
+
+FAULTS = (
+    "in one sweep: SIGKILL an executor (1), a Python worker (3), a daemon (6), a node that comes back (5), at last the"
+    " JVM (8), and resume without Spark; a parameter set that ends its process by a segfault (2, 23); speculation"
+    " (26); maxResultSize=2m (25)"
+)
+
+
+@pytest.mark.spark
+@row(1, FAULTS, short=1)
+def test_a_sweep_outlives_one_fault_after_the_other(
+    home: Home, cluster: Cluster, ref: Table, figures: Figures
+) -> None:
+    spark = cluster.settings(spark_speculation="true", spark_driver_maxResultSize="2m")
+    config = sweep_file(home.data, seconds=0.3, bad=[BAD("segfault")], **spark)
+    run = home.start(config, how="warm")
+    more_outcomes(run)
+    send(cluster.processes.executors()[0], signal.SIGKILL)
+    more_outcomes(run)
+    send(cluster.processes.workers()[0], signal.SIGKILL)
+    more_outcomes(run)
+    send(cluster.processes.daemons()[0], signal.SIGKILL)
+    more_outcomes(run)
+    for process in cluster.processes.node(HOSTS[1]):
+        send(process, signal.SIGKILL)
+    cluster.start_worker(HOSTS[1])
+    more_outcomes(run)
+    for jvm in home.processes.jvms():
+        send(jvm, signal.SIGKILL)
+    assert run.wait().code == 8
+
+    before = journal_outcomes(run.out)
+    done = home.quick(config, "--resume", "--engine", "processes")
+    assert done.code == 0, done.errors[-3000:]
+    assert done.table.good.sha256 == ref.sha256
+    assert done.journal[: len(before)] == before
+    times = Counter((record["candidate"], record["fold"]) for record in done.journal)
+    assert len(times) == FITS + FOLDS and set(times.values()) == {1}
+    figures["finished before the JVM's end"] = len(before)
+
+
+def more_outcomes(run: Run) -> None:
+    """Wait until some more fits have ended."""
+    run.wait_for_outcomes(len(journal_outcomes(run.out)) + FITS // 8)
+    assert not run.ended, run.errors[-3000:]
