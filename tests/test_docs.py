@@ -55,6 +55,7 @@ def test_the_page_on_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert names["again"].best_params == names["result"].best_params
 
 
+@pytest.mark.slow
 def test_the_page_on_training_scripts_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = ROOT / "docs" / "training-scripts.md"
     monkeypatch.chdir(tmp_path)

@@ -86,13 +86,9 @@ def long_ladder(task: FitTask) -> list[Outcome]:
     return scored(task)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "limited",
-    [
-        pytest.param("processes", marks=pytest.mark.slow),
-        pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.slow]),
-    ],
-    indirect=True,
+    "limited", ["processes", pytest.param("spark", marks=pytest.mark.spark)], indirect=True
 )
 def test_a_shared_fit_that_takes_too_long_costs_only_the_rungs_that_do(limited: Engine) -> None:
     (ladder,) = tasks(1, rungs=4)

@@ -143,14 +143,13 @@ def _ending(fit: Any, *arguments: Any) -> tuple[Any, str]:
     return None, ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "place",
-    ["processes", pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.slow])],
-    indirect=True,
+    "place", ["processes", pytest.param("spark", marks=pytest.mark.spark)], indirect=True
 )
 @pytest.mark.parametrize(
     "options",
-    [{}, pytest.param({"scoring": ["accuracy", "f1_macro"], "refit": "accuracy"}, marks=pytest.mark.slow)],
+    [{}, {"scoring": ["accuracy", "f1_macro"], "refit": "accuracy"}],
     ids=["one metric", "several metrics"],
 )
 def test_a_fit_that_ends_its_process_is_a_failed_fit(options: Any, place: Any) -> None:

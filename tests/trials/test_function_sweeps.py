@@ -59,6 +59,7 @@ def test_every_answer_is_a_row_and_bad_ones_say_why(engine: Engine) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_process_that_ends_and_one_that_hangs_are_rows() -> None:
     crashed = run(sweep_of(functions.crashing, {"x": [0, 1, 2]}), ProcessesEngine(2)).table
     assert crashed["status"].tolist() == ["ok", "ok", "crashed"]
