@@ -66,7 +66,7 @@ def killed_and_resumed(home: Home, ref: Table, seed: int, engines: tuple[str, st
     assert_nothing_twice(run, before, done, ref)
 
 
-@row(7, "SIGKILL the driver five times, resume it each time; serial", short=1)
+@row(7, "SIGKILL the driver five times, resume it each time; serial")
 def test_a_driver_killed_again_and_again_loses_nothing(home: Home, ref: Table) -> None:
     times = 5
     config = sweep_file(home.data, seconds=0.1)

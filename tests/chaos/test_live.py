@@ -158,7 +158,7 @@ def test_a_driver_that_stands_still_costs_no_fit_and_no_score(
     assert done.table.sha256 == undisturbed.sha256
 
 
-@row(27, "SIGKILL a process in mid-fit, SIGSTOP the driver for 3 s; processes", short=1)
+@row(27, "SIGKILL a process in mid-fit, SIGSTOP the driver for 3 s; processes")
 def test_on_processes_a_killed_fit_and_a_driver_that_stands_still_cost_nothing(
     home: Home, undisturbed: Table, reported: dict[int, Curve], figures: Figures
 ) -> None:

@@ -74,6 +74,7 @@ def statuses_and_warnings(engine: Engine, *observers: Observer) -> tuple[list[st
     return result.table["status"].tolist(), [str(each.message) for each in caught], result
 
 
+@pytest.mark.slow
 def test_where_the_channel_cannot_be_reached_everything_finishes_with_one_warning() -> None:
     statuses, told, result = statuses_and_warnings(Elsewhere(2))
     assert statuses == ["ok"] * 5

@@ -65,7 +65,11 @@ def scoring_name(scoring: object) -> str:
     return getattr(scoring, "__name__", str(scoring))
 
 
-@pytest.mark.parametrize("scoring", ["neg_log_loss", None, everything_it_left], ids=scoring_name)
+@pytest.mark.parametrize(
+    "scoring",
+    [*(pytest.param(name, marks=pytest.mark.slow) for name in ("neg_log_loss", None)), everything_it_left],
+    ids=scoring_name,
+)
 def test_pca_with_3_settings_and_a_classifier_with_8_is_fitted_15_times_not_120(scoring: Any) -> None:
     pipeline = Pipeline([("pca", PCA()), ("classify", LogisticRegression(max_iter=500))])
     grid = {"pca__n_components": [2, 3, 4], "classify__C": list(np.logspace(-3, 2, 8))}

@@ -17,7 +17,13 @@ def spark() -> Iterator[Any]:
         yield session
 
 
-@pytest.fixture(params=["serial", "processes", pytest.param("spark", marks=pytest.mark.spark)])
+@pytest.fixture(
+    params=[
+        "serial",
+        pytest.param("processes", marks=pytest.mark.slow),
+        pytest.param("spark", marks=pytest.mark.spark),
+    ]
+)
 def place(request: pytest.FixtureRequest) -> Any:
     """Every value of `spark=` that names an engine, a real session among them."""
     if request.param == "spark":

@@ -26,6 +26,11 @@ def test_the_answer_is_scikit_learns(name: str, place: Any) -> None:
         assert_same_search(case.ours(place), case.scikit_learns(), case.X)
 
 
+def test_the_answer_of_processes_is_scikit_learns() -> None:
+    case = CASES["metrics in a list, refit by name"]()
+    assert_same_search(case.ours("processes"), case.scikit_learns(), case.X)
+
+
 def test_metadata_is_routed_as_asked_for(place: Any) -> None:
     with sklearn.config_context(enable_metadata_routing=True):
         case = Case(

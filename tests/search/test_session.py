@@ -103,6 +103,7 @@ def test_parameters_and_text_show_the_session(spark: Any) -> None:
         assert "<div" in search._repr_html_()
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_a_search_nests_in_a_pipeline_a_cross_validation_and_a_search(spark: Any) -> None:
     X, y = table()

@@ -192,6 +192,7 @@ def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
         yield container
 
 
+@pytest.mark.slow
 def test_a_server_that_is_killed_and_comes_back_costs_no_range_twice(
     mortal: Container, tmp_path: Path
 ) -> None:
