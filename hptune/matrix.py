@@ -211,7 +211,10 @@ def _cannot_keep(cache: Path, reason: str) -> OutputError:
 
 
 def write_dataset(directory: Path, dataset: Dataset) -> None:
-    """Write `dataset` so that `directory` either holds all of it or does not change."""
+    """Write `dataset` so that `directory` either holds all of it or does not change.
+
+    A whole one that is there already stays, as it may be in use, and is an `OSError`.
+    """
     directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     scratch = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:
@@ -225,11 +228,19 @@ def write_dataset(directory: Path, dataset: Dataset) -> None:
         description = json.dumps(meta, ensure_ascii=False, indent=1).encode()
         _write_synced(scratch / _META, description)
         _write_synced(scratch / _META_SUM, hashlib.sha256(description).hexdigest().encode())
+        _publish(scratch, directory)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _publish(scratch: Path, directory: Path) -> None:
+    try:
+        scratch.rename(directory)
+    except OSError:
+        if not os.path.lexists(directory) or read_dataset(directory) is not None:
+            raise
         _remove(directory)
         scratch.rename(directory)
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise
 
 
 def read_dataset(directory: Path) -> Dataset | None:

@@ -356,20 +356,17 @@ def test_whatever_stands_in_the_place_of_a_cache_is_replaced(tmp_path: Path, squ
     assert_same(SMALL, dataset.train)
 
 
-def test_a_dataset_that_another_process_stored_meanwhile_is_used(
-    tmp_path: Path, pristine: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        "hptune.matrix._remove", lambda path: None
-    )  # the other process is just a moment later
+def test_a_dataset_that_another_process_stored_meanwhile_is_used(tmp_path: Path, pristine: Path) -> None:
+    theirs: list[int] = []
 
     def overtaken() -> Dataset:
-        shutil.copytree(pristine, tmp_path / pristine.name)
+        theirs.append(Path(shutil.copytree(pristine, tmp_path / pristine.name)).stat().st_ino)
         return Dataset(SMALL)
 
     dataset, reused = cached_dataset(tmp_path, "k" * 64, overtaken)
     assert reused
     assert_same(SMALL, dataset.train)
+    assert [path.stat().st_ino for path in tmp_path.iterdir()] == theirs  # they may be reading it
 
 
 def test_an_error_while_building_is_not_hidden(tmp_path: Path) -> None:

@@ -20,12 +20,13 @@ def held_up(proxy: Proxy) -> threading.Event:
     return go
 
 
-def told(processes: list[subprocess.Popen[str]], text: str) -> threading.Event:
-    """Set once any of the processes says `text`."""
+def told(processes: list[subprocess.Popen[str]], text: str, lines: list[str]) -> threading.Event:
+    """Set once any of the processes says `text`; all that they say is added to `lines`."""
     event = threading.Event()
 
     def read(process: subprocess.Popen[str]) -> None:
         for line in process.stderr or ():
+            lines.append(line)
             if text in line:
                 event.set()
 
@@ -48,9 +49,10 @@ def test_the_second_of_two_waits_and_fetches_nothing(
         go = held_up(proxy)
         through = {"AZURE_STORAGE_CONNECTION_STRING": container.server.connection_string_at(proxy.port)}
         both = [started(*command, **through) for _ in range(2)]
-        assert told(both, "waiting for it").wait(60)
+        lines: list[str] = []
+        assert told(both, "waiting for it", lines).wait(60)
         go.set()
-        assert [process.wait(60) for process in both] == [0, 0]
+        assert [process.wait(60) for process in both] == [0, 0], lines
         assert len(proxy.ranges) == len(names)
     if what == "one directory":
         fetched = {
