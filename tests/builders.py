@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -159,6 +160,13 @@ class StopAfter(Observer):
         self._left -= 1
         if not self._left:
             raise KeyboardInterrupt
+
+
+class Signalled:
+    """Whose end comes with a signal, of which Python drops the exception."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGTERM)
 
 
 def flat(stream: Iterable[list[Outcome]]) -> list[Outcome]:

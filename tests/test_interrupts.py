@@ -14,6 +14,7 @@ import pytest
 
 from hptune.errors import ConfigurationError
 from hptune.interrupts import Stopped, deadline, redelivered, stoppable, undisturbed
+from tests.builders import Signalled
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -95,13 +96,6 @@ def test_the_first_stop_is_the_only_one_that_is_raised() -> None:
             signal.raise_signal(signal.SIGTERM)
         finally:
             signal.raise_signal(signal.SIGINT)  # while everything is being closed
-
-
-class Signalled:
-    """Whose end comes with a signal, of which Python drops the exception."""
-
-    def __del__(self) -> None:
-        signal.raise_signal(signal.SIGTERM)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -19,7 +19,7 @@ import pytest
 from hptune.engine import BY_NAME, Engine, ProcessesEngine, SerialEngine
 from hptune.interrupts import Stopped, stoppable
 from hptune.records import ERROR_BYTES, FitTask, Outcome
-from tests.builders import flat, spark_session, tasks
+from tests.builders import Signalled, flat, spark_session, tasks
 
 ENGINES = ("serial", "processes", "spark")
 
@@ -74,13 +74,6 @@ def killing(task: FitTask, *, driver: int) -> list[Outcome]:
     if task.id == 1 and os.getpid() != driver:
         os.kill(os.getpid(), signal.SIGKILL)
     return scored(task)
-
-
-class Signalled:
-    """Whose end comes with a signal, of which Python drops the exception."""
-
-    def __del__(self) -> None:
-        signal.raise_signal(signal.SIGTERM)
 
 
 def dropping(task: FitTask) -> list[Outcome]:
