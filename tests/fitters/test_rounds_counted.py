@@ -12,7 +12,7 @@ from hptune.engine import ProcessesEngine
 from tests.builders import Case, assert_same_results, classes_table, grid_search, swept
 
 FILE = Path(__file__).parents[2] / "configs" / "talkingdata_spark_older.yaml"
-SAMPLED = [(300, 0.01, 0.5), (500, 1, 1), (600, 0.5, 0.9)]
+SAMPLED = [(300, 0.01, 0.5), (700, 0.01, 0.5), (500, 1, 1), (400, 0.1, 0.7), (600, 0.5, 0.9)]
 
 
 @pytest.fixture(scope="module")
