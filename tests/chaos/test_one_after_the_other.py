@@ -15,8 +15,7 @@ from tests.chaos.tables import Table, journal_outcomes
 
 FAULTS = (
     "in one sweep: SIGKILL an executor (1), a Python worker (3), a daemon (6), a node that comes back (5), at last the"
-    " JVM (8), and resume without Spark; a parameter set that ends its process by a segfault (2, 23); speculation"
-    " (26); maxResultSize=2m (25)"
+    " JVM (8), and resume without Spark; a parameter set that ends its process by a segfault (2, 23)"
 )
 
 
@@ -25,8 +24,7 @@ FAULTS = (
 def test_a_sweep_outlives_one_fault_after_the_other(
     home: Home, cluster: Cluster, ref: Table, figures: Figures
 ) -> None:
-    spark = cluster.settings(spark_speculation="true", spark_driver_maxResultSize="2m")
-    config = sweep_file(home.data, seconds=0.3, bad=[BAD("segfault")], **spark)
+    config = sweep_file(home.data, seconds=0.3, bad=[BAD("segfault")], **cluster.settings())
     run = home.start(config, how="warm")
     more_outcomes(run)
     send(cluster.processes.executors()[0], signal.SIGKILL)
