@@ -19,7 +19,7 @@ import hptune
 from tests.chaos.cluster import HOSTS, Cluster
 from tests.conftest import ROOT
 
-pytestmark = [pytest.mark.spark, pytest.mark.slow]
+pytestmark = pytest.mark.spark
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,10 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("class_name", "metric"), [("SparkXGBRegressor", "R^2"), ("SparkXGBRanker", "ndcg")])
+@pytest.mark.parametrize(
+    ("class_name", "metric"),
+    [("SparkXGBRegressor", "R^2"), pytest.param("SparkXGBRanker", "ndcg", marks=pytest.mark.slow)],
+)
 def test_two_workers_train_a_trial_on_two_hosts(
     cluster: Cluster, table: Path, tmp_path: Path, class_name: str, metric: str
 ) -> None:
