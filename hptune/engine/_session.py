@@ -34,6 +34,7 @@ _LOOPBACK = "127.0.0.1"
 _DEFAULTS = {
     "spark.driver.memory": "1g",
     "spark.executorEnv.OMP_WAIT_POLICY": "PASSIVE",  # waiting OpenMP threads must not spin: fits share cores
+    "spark.locality.wait.node": "0s",  # a distributed trial's workers start together, wherever their rows lie
     "spark.log.level": "ERROR",
     "spark.python.worker.faulthandler.enabled": "true",
     "spark.ui.showConsoleProgress": "false",
