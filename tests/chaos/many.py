@@ -17,6 +17,7 @@ import psutil
 from hptune import run_sweep
 from hptune.config import load_config
 from tests.builders import spark_session
+from tests.chaos.processes import is_pyspark
 from tests.chaos.tables import read_table
 
 __all__ = ["main"]
@@ -36,7 +37,7 @@ def held() -> dict[str, Any]:
     workers = {}
     for child in me.children(recursive=True):
         with suppress(psutil.Error):
-            if "pyspark.daemon" in child.cmdline():
+            if is_pyspark(child):
                 workers[child.pid] = child.memory_info().rss
     temporary = [path for path in Path(tempfile.gettempdir()).rglob("*") if path.is_file()]
     return {

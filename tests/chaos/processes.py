@@ -11,9 +11,10 @@ from typing import TypeVar
 
 import psutil
 
-__all__ = ["MARK", "Processes", "send", "wait_until"]
+__all__ = ["MARK", "Processes", "is_pyspark", "send", "wait_until"]
 
 MARK = "HPTUNE_TEST_RUN"  # inherited by whatever a marked process starts
+_DAEMONS = {"pyspark.daemon", "tests.loaded_daemon"}  # the second is what sessions in tests have
 _ENDED = (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess)
 
 Found = TypeVar("Found")
@@ -63,11 +64,11 @@ class Processes:
 
     def daemons(self) -> list[psutil.Process]:
         """The processes from which Spark forks Python workers."""
-        return [p for p in self._pyspark() if not _is_pyspark(p.parent())]
+        return [p for p in self._pyspark() if not is_pyspark(p.parent())]
 
     def workers(self) -> list[psutil.Process]:
         """Python workers, in which fits run."""
-        return [p for p in self._pyspark() if _is_pyspark(p.parent())]
+        return [p for p in self._pyspark() if is_pyspark(p.parent())]
 
     def assert_gone(self, seconds: float = 60) -> float:
         """Wait until no process is left; returns the seconds that it took."""
@@ -97,7 +98,7 @@ class Processes:
         return [process for process in self._living() if main in " ".join(_words(process))]
 
     def _pyspark(self) -> list[psutil.Process]:
-        return [process for process in self._living() if _is_pyspark(process)]
+        return [process for process in self._living() if is_pyspark(process)]
 
 
 def send(process: psutil.Process, number: int) -> None:
@@ -113,8 +114,9 @@ def _words(process: psutil.Process) -> list[str]:
         return []
 
 
-def _is_pyspark(process: psutil.Process | None) -> bool:
-    return process is not None and "pyspark.daemon" in _words(process)
+def is_pyspark(process: psutil.Process | None) -> bool:
+    """Whether it is a Python worker of Spark, or the daemon that forks them."""
+    return process is not None and not _DAEMONS.isdisjoint(_words(process))
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:

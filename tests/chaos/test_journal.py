@@ -18,7 +18,7 @@ from tests.chaos.rows import TRIES, Figures, row
 from tests.chaos.sweeps import FITS, SPACE, Home, sweep_file, write_data
 from tests.chaos.tables import Table, journal_outcomes
 
-PERIOD = 40  # every so manyth offset belongs to one try
+PERIOD = 80  # every so manyth offset belongs to one try
 
 
 def content(out: Path) -> dict[str, bytes]:

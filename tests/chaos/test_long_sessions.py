@@ -7,8 +7,9 @@ import random
 import signal
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,20 +19,26 @@ import pytest
 from tests.chaos.processes import send, wait_until
 from tests.chaos.rows import TRIES, Figures, row
 from tests.chaos.sweeps import BAD, FITS, Home, Run, local_spark, sweep_file
-from tests.chaos.tables import Table
+from tests.chaos.tables import Table, read_table
 
 pytestmark = pytest.mark.spark
+Kind = Callable[[], Sequence[psutil.Process]]
+FAULTS = (
+    "in three sweeps of one session where a task has one attempt (4): a Python worker killed at a random point of each,"
+    " parameter sets that are refused memory (22), or raise what cannot be pickled, 50 MiB or emoji (24)"
+)
 FIRST = 5  # until then a session warms up
 
 
-def many(home: Home, number: int, *bad: Sequence[Any]) -> Run:
-    """`number` sweeps in one process, those of each of `bad` in turn, its temporary files apart."""
+def many(home: Home, number: int, *bad: Sequence[Any], **settings: str) -> Run:
+    """`number` sweeps in one session, those of each of `bad` in turn, its temporary files apart."""
     temporary = home.directory / "temporary"
     temporary.mkdir()
-    configs = [sweep_file(home.data, seconds=0.0, bad=each, **local_spark()) for each in bad or [()]]
+    spark = local_spark(**settings)
+    configs = [sweep_file(home.data, seconds=0.0, bad=each, **spark) for each in bad or [()]]
     words = [str(home.directory / "many"), str(number), *(str(home.written(config)) for config in configs)]
-    settings = {"TMPDIR": str(temporary), "SPARK_LOCAL_DIRS": str(temporary)}
-    return home.start(None, *words, verb="many", module="tests.chaos.many", env=settings)
+    places = {"TMPDIR": str(temporary), "SPARK_LOCAL_DIRS": str(temporary)}
+    return home.start(None, *words, verb="many", module="tests.chaos.many", env=places)
 
 
 def lines(run: Run) -> list[dict[str, Any]]:
@@ -69,31 +76,61 @@ def assert_flat(seen: list[dict[str, Any]], figures: Figures) -> None:
         assert grown < most, name
 
 
-@row(46, "short sweeps in one session, at a random point of each a worker or their daemon is killed", tries=2)
-def test_random_faults_change_no_table(home: Home, ref: Table, seed: int, figures: Figures) -> None:
-    """Some have parameter sets that raise or end their process, too."""
-    number = (6, 50)[seed]
-    chosen = random.Random(seed)
-    raising, ending = [BAD("raise", "sys.exit", "raise emoji")], [BAD("exit")]
-    run = many(home, number, [], raising, [], raising, [], ending)
+def each_sweep_loses_one(home: Home, run: Run, number: int, chosen: random.Random, *kinds: Kind) -> int:
+    """At a random point of each sweep a process of a random kind is killed, where there is one; how many were."""
     kills = 0
     for sweep in range(number):
         run.out = home.directory / "many" / str(sweep)
         point = chosen.randrange(FITS)
         wait_until(lambda n=sweep: run.out.exists() or len(lines(run)) > n or run.ended, 900)
         run.wait_for_outcomes(point)
-        victims = chosen.choice([home.processes.workers, home.processes.workers, home.processes.daemons])()
+        victims = chosen.choice(kinds)()
         if victims:
             send(chosen.choice(victims), signal.SIGKILL)
             kills += 1
+    return kills
+
+
+@row(46, "50 short sweeps in one session, at a random point of each a worker or their daemon is killed")
+def test_random_faults_change_no_table(home: Home, ref: Table, figures: Figures) -> None:
+    """Some have parameter sets that raise or end their process, too."""
+    number = 50
+    raising, ending = [BAD("raise", "sys.exit", "raise emoji")], [BAD("exit")]
+    run = many(home, number, [], raising, [], raising, [], ending)
+    kinds = home.processes.workers, home.processes.workers, home.processes.daemons
+    kills = each_sweep_loses_one(home, run, number, random.Random(1), *kinds)
     done = run.wait(3600)
     assert done.code == 0, done.errors[-3000:]
     seen = lines(run)
     figures[TRIES] = number
     figures["kills"] = kills
+    assert kills > number // 2
     assert [line["sha256"] for line in seen] == [ref.sha256] * number
-    if number > 2 * FIRST:
-        assert_flat(seen, figures)
+    assert_flat(seen, figures)
+
+
+@row(46, FAULTS, short=1)
+def test_a_few_sweeps_outlive_one_fault_after_the_other(home: Home, ref: Table, figures: Figures) -> None:
+    bad = [[], [BAD("raise unpicklable", "raise 50 MiB", "raise emoji")], [BAD("memory")]]
+    run = many(home, len(bad), *bad, master="local[2]")
+    wait_until(home.processes.daemons, what="Python's daemon")
+    for process in [*home.processes.daemons(), *home.processes.workers()]:
+        process.rlimit(psutil.RLIMIT_AS, (4 << 30, 4 << 30))
+    figures["kills"] = kills = each_sweep_loses_one(
+        home, run, len(bad), random.Random(0), home.processes.workers
+    )
+    done = run.wait()
+    assert done.code == 0, done.errors[-3000:]
+    assert kills
+    assert [line["sha256"] for line in lines(run)] == [ref.sha256] * len(bad)
+    (failed,) = {row["error"].splitlines()[-1] for row in failed_rows(home.directory / "many" / "2")}
+    assert failed.startswith("MemoryError") or "Unable to allocate" in failed
+    assert len(failed_rows(home.directory / "many" / "1")) == 3
+
+
+def failed_rows(out: Path) -> list[dict[str, Any]]:
+    rows = read_table(out).rows
+    return [dict(row) for row in rows[rows["status"] == "failed"].to_dict("records")]
 
 
 def mapped_bytes(worker: psutil.Process) -> int:

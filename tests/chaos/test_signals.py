@@ -11,7 +11,10 @@ from tests.chaos.processes import wait_until
 from tests.chaos.rows import Figures, row
 from tests.chaos.sweeps import BAD, Home, Run, local_spark, sweep_file
 
-ENGINES = ["serial", "processes", pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.slow])]
+PROCESSES = pytest.param(
+    "processes", marks=pytest.mark.slow
+)  # in the default suite one signal is enough for it
+SPARK = pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.slow])
 
 
 def hanging(home: Home, engine: str, **options: str) -> Run:
@@ -32,7 +35,7 @@ def assert_ended(home: Home, run: Run, exit_code: int, figures: Figures) -> None
 
 
 @row(9, "SIGTERM while fits hang in native code", short=1)
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ["serial", "processes", SPARK])
 def test_sigterm_ends_fits_that_do_not_hear_it(home: Home, engine: str, figures: Figures) -> None:
     run = hanging(home, engine)
     run.send(signal.SIGTERM)
@@ -40,7 +43,7 @@ def test_sigterm_ends_fits_that_do_not_hear_it(home: Home, engine: str, figures:
 
 
 @row(9, "Ctrl-C while fits hang in native code", short=1)
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ["serial", PROCESSES, SPARK])
 def test_ctrl_c_ends_the_command_and_its_group(home: Home, engine: str, figures: Figures) -> None:
     run = hanging(home, engine)
     os.killpg(run.process.pid, signal.SIGINT)  # as a terminal sends it
