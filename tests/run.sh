@@ -45,6 +45,7 @@ run_tests() {
     --chaos) suite=(tests/chaos) && shift ;;
   esac
   export PYSPARK_PYTHON=$python PYSPARK_DRIVER_PYTHON=$python SPARK_LOCAL_IP=127.0.0.1
+  export OMP_WAIT_POLICY=PASSIVE # idle threads that spin take the cores of the other two processes
   unset SPARK_HOME SPARK_CONF_DIR
   cd "$PROJECT"
   "$python" -m pytest ${suite[@]+"${suite[@]}"} "$@"

@@ -16,10 +16,9 @@ from pyspark.sql import SparkSession
 from sklearn.datasets import make_regression
 
 from hptune import run_sweep
-from hptune.errors import ConfigurationError
 from tests.builders import spark_session
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 CLASS = "xgboost.spark.SparkXGBRegressor"
 
 
@@ -58,15 +57,6 @@ def test_two_trials_at_once_where_one_fits_go_one_after_the_other(
     assert result.best_params == {"n_estimators": 20}
 
 
-def test_workers_that_can_never_run_together_are_refused(
-    cluster: SparkSession, table: Path, tmp_path: Path
-) -> None:
-    params = {"num_workers": 3}
-    with pytest.raises(ConfigurationError, match="3 workers, .* there are 2 slots"):
-        run_sweep(config(table, estimator={"class": CLASS, "params": params}), out=str(tmp_path / "out"))
-
-
-@pytest.mark.slow
 def test_the_ranking_is_that_of_fits_on_one_machine(
     cluster: SparkSession, table: Path, tmp_path: Path
 ) -> None:
@@ -87,7 +77,6 @@ def test_the_ranking_is_that_of_fits_on_one_machine(
     assert alone.table["param_n_estimators"].tolist() == [40, 5, 1]
 
 
-@pytest.mark.slow
 def test_an_executor_that_is_killed_costs_its_trial_alone(
     cluster: SparkSession, table: Path, tmp_path: Path
 ) -> None:

@@ -79,6 +79,7 @@ def test_a_local_master_has_no_executors_to_allocate(
     assert utils.isDynamicAllocationEnabled(conf._jconf) is expected
 
 
+@pytest.mark.slow
 def test_an_estimator_whose_tasks_run_whenever_there_is_room_is_not(
     spark: SparkSession, tmp_path: Path
 ) -> None:

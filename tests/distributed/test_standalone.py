@@ -55,6 +55,7 @@ def test_two_workers_train_a_trial_on_two_hosts(
         "data": {"path": str(table), "target": "grade", "group": "query"},
         "estimator": {"class": f"xgboost.spark.{class_name}", "params": params},
         "search_space": {"n_estimators": [1, 20]},
+        "limits": {"max_concurrent_trials": 2},
         "cv": {"type": "holdout", "validation": 0.3, "test": 0.3},
         **cluster.settings(spark_sql_shuffle_partitions="2"),
     }

@@ -31,6 +31,7 @@ from tests.builders import spark_session
 from tests.distributed.tables import diabetes
 
 pytestmark = pytest.mark.spark
+THREE_WORKERS = {"class": "xgboost.spark.SparkXGBRegressor", "params": {"num_workers": 3}}
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +132,7 @@ def test_a_sweep_over_folds_of_a_pipeline_goes_on_where_it_was(
     assert len(wider.table) == 1
 
 
-@pytest.mark.parametrize("named", ["class", "pipeline"])
+@pytest.mark.parametrize("named", ["class", pytest.param("pipeline", marks=pytest.mark.slow)])
 def test_folds_of_ones_own_are_the_values_of_a_column_that_is_no_feature(
     spark: SparkSession, tmp_path: Path, named: str
 ) -> None:
@@ -250,6 +251,7 @@ def test_parts_depend_on_rows_and_seed_alone(spark: SparkSession, table: Path, t
         ({"engine": "serial"}, "use the spark engine"),
         ({"early_stopping": {"rounds": 3}}, "early_stopping"),
         ({"estimator": "sklearn.linear_model.Ridge"}, "is no estimator of pyspark.ml"),
+        ({"estimator": THREE_WORKERS, "search_space": {"n_estimators": [1]}}, "there are 2 slots"),
         ({"estimator": {"class": "pyspark.ml.regression.LinearRegression", "params": {"x": 1}}}, "params"),
     ],
 )
