@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the same set-up as submit.sh, adds what the tests need and runs the test suite.
 #   ./tests/run.sh [--all | --chaos] [pytest arguments]
-# The default suite runs in three processes, a file in each at a time: Spark often leaves a core idle.
+# The default suite runs in three processes, each with a file or directory at a time: Spark often leaves a core idle.
 # --all adds the slow tests; --chaos runs only the faults of docs/reliability.md, each as often as is told there.
 set -euo pipefail
 # shellcheck source=submit.sh
@@ -38,7 +38,7 @@ prepare_synapseml() {
 
 # run_tests VENV ARGUMENT...
 run_tests() {
-  local python=$1/bin/python suite=(-m "not slow" --numprocesses 3 --dist loadfile --no-loadscope-reorder)
+  local python=$1/bin/python suite=(-m "not slow" --numprocesses 3 --dist loadgroup --no-loadscope-reorder)
   shift
   case ${1:-} in
     --all) suite=() && shift ;;

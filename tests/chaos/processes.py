@@ -26,7 +26,7 @@ def wait_until(look: Callable[[], Found], seconds: float = 900, what: str = "it"
     while not (found := look()):
         if time.monotonic() > end:
             raise AssertionError(f"{what} did not happen within {seconds:g} s")
-        time.sleep(0.02)
+        time.sleep(0.1)  # to look through all processes takes a while
     return found
 
 
