@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from tests import SHORT_LIVED_JVM
 
@@ -16,20 +18,30 @@ TOGETHER = ("chaos", "distributed", "storage")  # one process starts their serve
 os.environ.setdefault("SPARK_SUBMIT_OPTS", SHORT_LIVED_JVM)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest first: none of it is to begin when the other processes are done.
+class _ByPlace(LoadFileScheduling):  # type: ignore[misc]  # xdist publishes no types
+    """A process takes the tests of a file at a time, or of a directory in `TOGETHER`.
 
-    A process of the suite takes a file's tests at a time; those of a directory in `TOGETHER` all at once.
+    Groups by marks (``--dist loadgroup``) have no effect with this pytest. Where xdist no longer asks this method,
+    files are what processes take.
     """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _directory(Path(nodeid.partition("::")[0])) or super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByPlace | None:
+    return _ByPlace(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest first: none of it is to begin when the other processes are done."""
     with_spark = {item.path for item in items if item.get_closest_marker("spark")}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_directory(item) or str(item.path.relative_to(ROOT))))
-    items.sort(key=lambda item: (_directory(item) not in TOGETHER, item.path not in with_spark))
+    items.sort(key=lambda item: (_directory(item.path) is None, item.path not in with_spark))
 
 
-def _directory(item: pytest.Item) -> str | None:
-    return next((name for name in item.path.relative_to(ROOT).parts[1:-1] if name in TOGETHER), None)
+def _directory(path: Path) -> str | None:
+    return next((name for name in path.parts[-3:-1] if name in TOGETHER), None)
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,7 @@ prepare_synapseml() {
 
 # run_tests VENV ARGUMENT...
 run_tests() {
-  local python=$1/bin/python suite=(-m "not slow" --numprocesses 3 --dist loadgroup --no-loadscope-reorder)
+  local python=$1/bin/python suite=(-m "not slow" --numprocesses 3 --dist loadfile --no-loadscope-reorder)
   shift
   case ${1:-} in
     --all) suite=() && shift ;;
