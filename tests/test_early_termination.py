@@ -83,7 +83,7 @@ def test_what_is_finished_has_the_scores_of_the_exhaustive_sweep_and_what_is_sto
     assert result.best_score == whole["mean_test_score"].max()
 
 
-@pytest.mark.parametrize("name", ["bandit", "racing"])
+@pytest.mark.parametrize("name", [pytest.param("bandit", marks=pytest.mark.slow), "racing"])
 def test_on_processes_a_policy_decides_as_well(name: str, exhaustive: SweepResult) -> None:
     case = replace(CASE, grid={"n_estimators": [400], "learning_rate": [0.3, 0.001, 0.0005, 0.0002]})
     result = run(sweep(POLICIES[name], case), ProcessesEngine(2))

@@ -34,6 +34,7 @@ def compared(out: Path, data: dict[str, Any], **keys: Any) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_a_tuned_model_is_better_on_the_test_part(spark: SparkSession, tmp_path: Path) -> None:
     data = {"path": str(diabetes(tmp_path / "diabetes.csv")), "target": "target"}
     found = compared(tmp_path / "out", data, limits={"max_total_trials": 8})

@@ -87,6 +87,7 @@ def test_a_holdout_sweep_keeps_what_pyspark_itself_finds(
     assert compared["tuned"]["R^2"] == pytest.approx(r2)
 
 
+@pytest.mark.slow
 def test_a_model_of_ones_own_is_not_overwritten(
     spark: SparkSession, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
