@@ -114,8 +114,12 @@ def test_a_few_sweeps_outlive_one_fault_after_the_other(home: Home, ref: Table, 
     bad = [[], [BAD("raise unpicklable", "raise 50 MiB", "raise emoji")], [BAD("memory")]]
     run = many(home, len(bad), *bad, master="local[2]")
     wait_until(home.processes.daemons, what="Python's daemon")
-    for process in [*home.processes.daemons(), *home.processes.workers()]:
-        process.rlimit(psutil.RLIMIT_AS, (4 << 30, 4 << 30))
+    for kind in (
+        home.processes.daemons,
+        home.processes.workers,
+    ):  # whose later workers inherit it; those there are
+        for process in kind():
+            process.rlimit(psutil.RLIMIT_AS, (4 << 30, 4 << 30))
     figures["kills"] = kills = each_sweep_loses_one(
         home, run, len(bad), random.Random(0), home.processes.workers
     )
