@@ -190,9 +190,6 @@ def spark_session(master: str, **settings: str) -> Iterator[Any]:
         "spark.log.level": "OFF",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.sql.codegen.wholeStage": "false",  # tables of a few hundred rows: compiling takes longer than running
-        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-        "spark.sql.adaptive.enabled": "false",
         "spark.executor.extraJavaOptions": SHORT_LIVED_JVM,
         "spark.executorEnv.OMP_WAIT_POLICY": "PASSIVE",
     }

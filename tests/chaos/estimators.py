@@ -183,11 +183,6 @@ def wants_memory(learner: Learner, X: Any) -> None:
     raise AssertionError(f"{len(held)} arrays were had")
 
 
-def segfaults_in_one_fold(learner: Learner, X: Any) -> None:
-    if not (np.asarray(X)[:, 0] == PLANTED).any():
-        segfaults(learner, X)
-
-
 def hangs(learner: Learner, X: Any) -> None:
     ctypes.CDLL(None).sleep(_LONG)  # native code that has let go of the interpreter
 
@@ -227,7 +222,6 @@ FAULTS: dict[str, Callable[[Learner, Any], None]] = {
     "sys.exit": asks_to_exit,
     "kill": is_killed,
     "segfault": segfaults,
-    "segfault in one fold": segfaults_in_one_fold,
     "memory": wants_memory,
     "hang": hangs,
     "hang holding the GIL": hangs_with_the_interpreter,

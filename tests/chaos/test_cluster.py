@@ -24,7 +24,7 @@ FAULTS = (
 def test_a_sweep_outlives_one_fault_after_the_other(
     home: Home, cluster: Cluster, ref: Table, figures: Figures
 ) -> None:
-    config = sweep_file(home.data, seconds=2.0, bad=[BAD("segfault in one fold")], **cluster.settings())
+    config = sweep_file(home.data, seconds=2.0, bad=[BAD("segfault")], **cluster.settings())
     run = home.start(config, how="warm")
     more_outcomes(run)
     send(cluster.processes.executors()[0], signal.SIGKILL)

@@ -103,7 +103,8 @@ def test_a_query_stands_in_one_partition_whatever_names_it(
 ) -> None:
     names = {
         "text": lambda query: f"q {query}",
-        "number": lambda query: query * 2**40 - 30,
+        "large": lambda query: query + 2**40,
+        "negative": lambda query: query - 30,
     }
     written = pd.read_csv(table)
     for name, named in names.items():

@@ -32,6 +32,7 @@ from tests.distributed.tables import diabetes
 
 pytestmark = pytest.mark.spark
 THREE_WORKERS = {"class": "xgboost.spark.SparkXGBRegressor", "params": {"num_workers": 3}}
+TOO_MANY_WORKERS = "3 workers, which must run at the same time, but there are 2 slots"
 
 
 @pytest.fixture(scope="module")
@@ -252,7 +253,7 @@ def test_parts_depend_on_rows_and_seed_alone(spark: SparkSession, table: Path, t
         ({"engine": "serial"}, "use the spark engine"),
         ({"early_stopping": {"rounds": 3}}, "early_stopping"),
         ({"estimator": "sklearn.linear_model.Ridge"}, "is no estimator of pyspark.ml"),
-        ({"estimator": THREE_WORKERS, "search_space": {"n_estimators": [1]}}, "there are 2 slots"),
+        ({"estimator": THREE_WORKERS, "search_space": {"n_estimators": [1]}}, TOO_MANY_WORKERS),
         ({"estimator": {"class": "pyspark.ml.regression.LinearRegression", "params": {"x": 1}}}, "params"),
     ],
 )
