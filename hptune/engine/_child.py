@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
 import os
 import pickle
@@ -21,10 +20,9 @@ __all__ = ["BEGUN", "main"]
 
 BEGUN = "begun"  # said once everything is loaded, just before the fit
 _IDLE_SECONDS = 300.0  # a process that nobody needs for longer ends
-_PR_SET_PDEATHSIG = 1
 
 
-def main(handle: int, traces: int, with_parent: bool) -> None:
+def main(handle: int, traces: int) -> None:
     """Answer orders until the parent ends or needs this process no longer.
 
     Parameters
@@ -33,14 +31,10 @@ def main(handle: int, traces: int, with_parent: bool) -> None:
         File descriptor of a `multiprocessing.connection.Connection` that brings orders and takes outcomes.
     traces : int
         File descriptor for what a crash, or the signal SIGUSR1, tells about where the process is.
-    with_parent : bool
-        Let the system end this process with the thread that started it, even in native code.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent decides
     faulthandler.enable(traces, all_threads=False)
     faulthandler.register(signal.SIGUSR1, traces, all_threads=False)
-    if with_parent:
-        _die_with_parent()
     connection = Connection(handle)
     orders: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     idle = threading.Event()
@@ -75,8 +69,3 @@ def _answer(connection: Connection, payload: Payload, pickled: bytes) -> list[st
         return traceback.format_exc()
     connection.send(BEGUN)
     return [outcome.to_json() for outcome in guarded(work, task)]
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

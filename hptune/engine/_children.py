@@ -11,10 +11,8 @@ import os
 import pickle
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,13 +27,13 @@ import cloudpickle
 
 from hptune.engine._base import Feed, failed, feed_of
 from hptune.engine._child import BEGUN
+from hptune.engine._forks import start
 from hptune.engine._payload import Payload
 from hptune.records import FitTask, Outcome, Status
 
 __all__ = ["TRIES", "Pool", "fits_fed", "fits_in"]
 
 TRIES = 3  # of a fit that ends its process, before it is tried once more when nothing else runs
-_PROGRAM = "import sys; sys.path[:] = {path}; from hptune.engine._child import main; main{arguments}"
 _TRACE_SECONDS = 1.0  # for a process that hangs to tell where
 _TRACE_LINES = 12  # the innermost frames
 
@@ -52,7 +50,7 @@ class Ending:
 class Child:
     """A process that works on one task at a time."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], modules: Sequence[str]) -> None:
         self.owner = os.getpid()
         self.kind = _kind(environment)
         self.connection, theirs = Pipe()
@@ -60,16 +58,8 @@ class Child:
         self._begun: float | None = None
         self._oom_kills = 0
         self._token = ""
-        handles = (theirs.fileno(), self._traces.fileno())
-        # The system takes the thread that starts a process for its parent; only the main one is sure to last.
-        lasts = threading.current_thread() is threading.main_thread()
-        self._process = subprocess.Popen(  # noqa: S603 - ourselves
-            [sys.executable, "-c", _PROGRAM.format(path=sys.path, arguments=(*handles, lasts))],
-            pass_fds=handles,
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, **environment},
-        )
-        theirs.close()
+        with theirs:
+            self._process = start(modules, environment, (theirs.fileno(), self._traces.fileno()))
 
     @property
     def lives(self) -> bool:
@@ -186,7 +176,11 @@ class Pool:
 
     def begin(self, payload: Payload, task: FitTask) -> None:
         """Give a task to a child that has none."""
-        child = self._idle.pop() if self._idle else _idle(self._environment) or Child(self._environment)
+        child = (
+            self._idle.pop()
+            if self._idle
+            else _idle(self._environment) or Child(self._environment, payload.modules)
+        )
         self._busy[child.connection] = child, task
         child.begin(payload, task)
 
