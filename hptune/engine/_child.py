@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import os
 import pickle
@@ -16,13 +17,14 @@ from typing import Any
 from hptune.engine._base import guarded
 from hptune.engine._payload import Payload
 
-__all__ = ["BEGUN", "main"]
+__all__ = ["BEGUN", "die_with_parent", "main"]
 
 BEGUN = "begun"  # said once everything is loaded, just before the fit
 _IDLE_SECONDS = 300.0  # a process that nobody needs for longer ends
+_PR_SET_PDEATHSIG = 1
 
 
-def main(handle: int, traces: int) -> None:
+def main(handle: int, traces: int, with_parent: bool) -> None:
     """Answer orders until the parent ends or needs this process no longer.
 
     Parameters
@@ -31,10 +33,14 @@ def main(handle: int, traces: int) -> None:
         File descriptor of a `multiprocessing.connection.Connection` that brings orders and takes outcomes.
     traces : int
         File descriptor for what a crash, or the signal SIGUSR1, tells about where the process is.
+    with_parent : bool
+        Let the system end this process with the thread that started it, even in native code.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent decides
     faulthandler.enable(traces, all_threads=False)
     faulthandler.register(signal.SIGUSR1, traces, all_threads=False)
+    if with_parent:
+        die_with_parent()
     connection = Connection(handle)
     orders: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     idle = threading.Event()
@@ -69,3 +75,9 @@ def _answer(connection: Connection, payload: Payload, pickled: bytes) -> list[st
         return traceback.format_exc()
     connection.send(BEGUN)
     return [outcome.to_json() for outcome in guarded(work, task)]
+
+
+def die_with_parent() -> None:
+    """Let the system end this process when the thread that started it ends, where the system can."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -27,7 +27,7 @@ import cloudpickle
 
 from hptune.engine._base import Feed, failed, feed_of
 from hptune.engine._child import BEGUN
-from hptune.engine._forks import start
+from hptune.engine._forks import CAN_FORK, forked, started
 from hptune.engine._payload import Payload
 from hptune.records import FitTask, Outcome, Status
 
@@ -50,7 +50,7 @@ class Ending:
 class Child:
     """A process that works on one task at a time."""
 
-    def __init__(self, environment: Mapping[str, str], modules: Sequence[str]) -> None:
+    def __init__(self, environment: Mapping[str, str], modules: Sequence[str] | None) -> None:
         self.owner = os.getpid()
         self.kind = _kind(environment)
         self.connection, theirs = Pipe()
@@ -59,7 +59,10 @@ class Child:
         self._oom_kills = 0
         self._token = ""
         with theirs:
-            self._process = start(modules, environment, (theirs.fileno(), self._traces.fileno()))
+            handles = (theirs.fileno(), self._traces.fileno())
+            self._process = (
+                started(environment, handles) if modules is None else forked(environment, handles, modules)
+            )
 
     @property
     def lives(self) -> bool:
@@ -176,13 +179,13 @@ class Pool:
 
     def begin(self, payload: Payload, task: FitTask) -> None:
         """Give a task to a child that has none."""
-        child = (
-            self._idle.pop()
-            if self._idle
-            else _idle(self._environment) or Child(self._environment, payload.modules)
-        )
+        child = self._idle.pop() if self._idle else _idle(self._environment) or self._new(payload)
         self._busy[child.connection] = child, task
         child.begin(payload, task)
+
+    def _new(self, payload: Payload) -> Child:
+        """A single one starts alone: nobody shares the memory of the process from which it would be forked."""
+        return Child(self._environment, payload.modules if CAN_FORK and self._slots > 1 else None)
 
     def endings(self) -> Iterator[Ending]:
         """Wait until a child has something to tell, or has had its time; then what has ended."""

@@ -6,7 +6,6 @@ that never comes back cannot outlive a parent that was killed.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import importlib
 import os
@@ -16,21 +15,22 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 import numpy as np
 
-__all__ = ["HANDLES", "SIZE_BYTES", "Order", "serve"]
+from hptune.engine._child import die_with_parent, main
 
-HANDLES = (
-    3  # file descriptors that come with an order: two for the process, and one for its number and exit code
-)
+__all__ = ["SIZE_BYTES", "Order", "serve"]
+
 SIZE_BYTES = 4  # before each order
+_HANDLES = (
+    3  # file descriptors that come with it: two for `main`, and one for the process's number and exit code
+)
 _IDLE_SECONDS = 300.0  # without any process, a server that nobody asks for longer ends
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -55,21 +55,19 @@ class Order:
     environ: Mapping[str, str]
 
 
-def serve(handle: int, with_parent: bool, run: Callable[[int, int], None]) -> None:
+def serve(handle: int, with_parent: bool) -> None:
     """Fork a process for each order until the parent ends, or asks for none for long.
 
     Parameters
     ----------
     handle : int
-        File descriptor of a Unix socket that brings orders: a size, a pickled `Order`, and `HANDLES` descriptors.
+        File descriptor of a Unix socket that brings orders: a size, a pickled `Order`, and file descriptors.
     with_parent : bool
         Let the system end this process with the thread that started it.
-    run : callable
-        What the processes do with the first two descriptors.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent decides
     if with_parent:
-        _die_with_parent()
+        die_with_parent()
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)  # so that one which ends is written to `wake`
@@ -82,12 +80,12 @@ def serve(handle: int, with_parent: bool, run: Callable[[int, int], None]) -> No
             os.read(woken, 4096)
         _report_ended(living)
         if handle in ready:
-            size, handles, _, _ = socket.recv_fds(requests, SIZE_BYTES, HANDLES)
+            size, handles, _, _ = socket.recv_fds(requests, SIZE_BYTES, _HANDLES)
             if not size:
                 break
             order = pickle.loads(requests.recv(int.from_bytes(size, "big"), socket.MSG_WAITALL))  # noqa: S301 - ours
             _load(order)
-            _fork(order, handles, living, [handle, woken, wake], run)
+            _fork(order, handles, living, [handle, woken, wake])
         elif not ready and not living:
             break
     for pid in living:
@@ -103,37 +101,33 @@ def _load(order: Order) -> None:
 
 
 def _fork(
-    order: Order,
-    handles: Sequence[int],
-    living: dict[int, Connection],
-    own: Iterable[int],
-    run: Callable[[int, int], None],
+    order: Order, handles: Sequence[int], living: dict[int, Connection], not_for_it: Iterable[int]
 ) -> None:
-    first, second, status = handles
+    connection, traces, status = handles
     server = os.getpid()
     pid = os.fork()
     if not pid:
-        for descriptor in [*own, status, *(each.fileno() for each in living.values())]:
+        for descriptor in [*not_for_it, status, *(each.fileno() for each in living.values())]:
             os.close(descriptor)
-        _become(order, server, lambda: run(first, second))
-    os.close(first)
-    os.close(second)
+        _become(order, server, connection, traces)
+    os.close(connection)
+    os.close(traces)
     living[pid] = Connection(status, readable=False)
     _tell(living[pid], pid)
 
 
-def _become(order: Order, server: int, run: Callable[[], None]) -> None:
-    """What a process of its own would be from its start; does not return."""
+def _become(order: Order, server: int, connection: int, traces: int) -> None:
+    """What a process that was started alone would be; does not return."""
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        _die_with_parent()
-        if os.getppid() == server:  # else it has ended before
+        die_with_parent()
+        if os.getppid() == server:  # else that has ended before
             os.chdir(order.directory)
             os.environ.clear()
             os.environ.update(order.environ)
             np.random.seed()  # the standard library does this for its own generator
-            run()
+            main(connection, traces, with_parent=False)
     except BaseException:
         traceback.print_exc()
     finally:
@@ -152,7 +146,3 @@ def _report_ended(living: dict[int, Connection]) -> None:
 def _tell(connection: Connection, number: int) -> None:
     with suppress(OSError):  # nobody wants to know any more
         connection.send(number)
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Processes that a fork server starts for this one: the other end of `hptune.engine._fork_server`."""
+"""Processes for fits: forked by a server, `hptune.engine._fork_server`, or started alone."""
 
 from __future__ import annotations
 
@@ -17,19 +17,13 @@ from typing import Any, Protocol
 
 from hptune.engine._fork_server import SIZE_BYTES, Order
 
-__all__ = ["FORKS", "Process", "start"]
+__all__ = ["CAN_FORK", "Process", "forked", "started"]
 
-FORKS = sys.platform == "linux"  # elsewhere the systems' own libraries do not expect it
-
-_SERVER = (
-    "import sys; sys.path[:] = {path}; "
-    "from hptune.engine._child import main; from hptune.engine._fork_server import serve; "
-    "serve({handle}, {with_parent}, main)"
-)
-_ONE_THREAD = {
-    "JE_ARROW_MALLOC_CONF": "background_thread:false"
-}  # else the allocator that pandas loads has one
-_ALONE = "import sys; sys.path[:] = {path}; from hptune.engine._child import main; main{handles}"
+CAN_FORK = sys.platform == "linux"  # elsewhere the systems' own libraries do not expect it
+_SERVER = "from hptune.engine._fork_server import serve; serve{arguments}"
+_ALONE = "from hptune.engine._child import main; main{arguments}"
+# The allocator that comes with pandas has a thread of its own; what is forked must be of one only.
+_ONE_THREAD = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 
 
 class Process(Protocol):
@@ -52,33 +46,43 @@ class Process(Protocol):
         """End it now."""
 
 
-def start(modules: Sequence[str], environment: Mapping[str, str], handles: tuple[int, int]) -> Process:
-    """Start `hptune.engine._child.main` in a process of its own.
+def started(environment: Mapping[str, str], handles: tuple[int, int]) -> Process:
+    """`hptune.engine._child.main` in a process that loads all libraries itself.
 
     Parameters
     ----------
-    modules : sequence of str
-        What it is going to load.
     environment : mapping of str
-        Variables that it has beside those of this process; those that libraries read when they load among them.
+        Variables that it has beside those of this process.
     handles : tuple of two int
         File descriptors, for `main`.
     """
+    return _python(_ALONE, environment, handles)
+
+
+def forked(environment: Mapping[str, str], handles: tuple[int, int], modules: Sequence[str]) -> Process:
+    """The same in a process that is forked from one which has `modules` loaded and the same `environment`."""
     environ = {**os.environ, **environment}
-    if not FORKS:
-        return subprocess.Popen(  # noqa: S603 - ourselves
-            [sys.executable, "-c", _ALONE.format(path=sys.path, handles=handles)],
-            pass_fds=handles,
-            stdin=subprocess.DEVNULL,
-            env=environ,
-        )
-    return _server(environment).start(Order(modules, [*sys.path], os.getcwd(), environ), handles)
+    return _server(environment).fork(Order(modules, [*sys.path], os.getcwd(), environ), handles)
+
+
+def _python(
+    program: str, environment: Mapping[str, str], handles: tuple[int, ...]
+) -> subprocess.Popen[bytes]:
+    # The system takes the thread that starts a process for its parent; only the main one is sure to last.
+    lasts = threading.current_thread() is threading.main_thread()
+    words = f"import sys; sys.path[:] = {sys.path}; {program.format(arguments=(*handles, lasts))}"
+    return subprocess.Popen(  # noqa: S603 - ourselves
+        [sys.executable, "-c", words],
+        pass_fds=handles,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **environment},
+    )
 
 
 class _Forked:
     """A process that the server has forked, or is about to."""
 
-    def __init__(self, told: Any, server: _ForkServer) -> None:
+    def __init__(self, told: Any, server: subprocess.Popen[bytes]) -> None:
         self._told = told
         self._server = server
         self._pid: int | None = None
@@ -101,7 +105,7 @@ class _Forked:
         return self.returncode
 
     def kill(self) -> None:
-        """End it now; where the server has not come to it yet, nothing is there to be ended, nor will be for long."""
+        """End it now; what the server has not come to yet ends by itself, as nobody is there to talk to."""
         if self.poll() is None and self._pid is not None:
             with suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
@@ -122,57 +126,42 @@ class _Forked:
             self._told.close()
 
 
-class _ForkServer:
-    """Ends when nothing refers to it any more, neither processes nor `_SERVERS`."""
+class _Server:
+    """The end of its socket, and of this process, is its end."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._socket, theirs = socket.socketpair()
         self._sending = threading.Lock()
-        # The system takes the thread that starts a process for its parent; only the main one is sure to last.
-        lasts = threading.current_thread() is threading.main_thread()
-        program = _SERVER.format(path=sys.path, handle=theirs.fileno(), with_parent=lasts)
         with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - ourselves
-                [sys.executable, "-c", program],
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, **environment, **_ONE_THREAD},
-            )
-        self.pid = self._process.pid
+            self._process = _python(_SERVER, {**environment, **_ONE_THREAD}, (theirs.fileno(),))
 
     @property
     def lives(self) -> bool:
         return self._process.poll() is None
 
-    def start(self, order: Order, handles: tuple[int, int]) -> _Forked:
+    def fork(self, order: Order, handles: tuple[int, int]) -> _Forked:
         told, tell = Pipe(duplex=False)
-        message = pickle.dumps(order)
-        message = len(message).to_bytes(SIZE_BYTES, "big") + message
-        with (
-            tell,
-            self._sending,
-            suppress(OSError),
-        ):  # it has just ended, as the process will be found to have
+        body = pickle.dumps(order)
+        message = len(body).to_bytes(SIZE_BYTES, "big") + body
+        # Where the server has just ended, `told` has an end at once.
+        with tell, self._sending, suppress(OSError):
             sent = socket.send_fds(self._socket, [message], [*handles, tell.fileno()])
             self._socket.sendall(message[sent:])
-        return _Forked(told, self)
-
-    def wait(self) -> int:
-        return self._process.wait()
+        return _Forked(told, self._process)
 
     def end(self) -> None:
         self._socket.close()
         self._process.wait()
 
 
-_SERVERS: dict[tuple[Any, ...], _ForkServer] = {}
+_SERVERS: dict[tuple[Any, ...], _Server] = {}
 
 
-def _server(environment: Mapping[str, str]) -> _ForkServer:
+def _server(environment: Mapping[str, str]) -> _Server:
     key = (os.getpid(), *sorted(environment.items()))  # a fork of this process has servers of its own
     server = _SERVERS.get(key)
     if server is None or not server.lives:
-        server = _SERVERS[key] = _ForkServer(environment)
+        server = _SERVERS[key] = _Server(environment)
     return server
 
 

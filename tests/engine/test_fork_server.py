@@ -1,4 +1,4 @@
-"""Processes for fits: forked from one that has the libraries, or, where systems do not like that, started alone."""
+"""Processes for fits: forked from one that has the libraries, or, where there is but one at a time, started alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 import pytest
 
-from hptune.engine import ProcessesEngine, _forks
+from hptune.engine import ProcessesEngine
 from hptune.engine._children import Pool, fits_in
 from hptune.engine._payload import lay_down
 from hptune.records import FitTask, Outcome
@@ -27,15 +27,13 @@ from tests.conftest import ROOT
 from tests.engine.test_contract import scored
 
 
-@pytest.fixture(params=[pytest.param(True, id="forked"), pytest.param(False, id="alone", marks=pytest.mark.slow)])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Variables by which processes of each way are known, so that none is taken for the other's."""
-    monkeypatch.setattr(_forks, "FORKS", request.param)
-    return {"HPTUNE_TEST_WAY": str(request.param)}
+@pytest.fixture(params=[pytest.param(2, id="forked"), pytest.param(1, id="alone", marks=pytest.mark.slow)])
+def slots(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
 
 
-def run(work: Callable[[FitTask], list[Outcome]], count: int, **environment: str) -> list[Outcome]:
-    pool = Pool(2, environment=environment)
+def run(work: Callable[[FitTask], list[Outcome]], count: int, slots: int = 2) -> list[Outcome]:
+    pool = Pool(slots, environment={"HPTUNE_TEST_SLOTS": f"{slots}"})  # none is taken for the other's
     directory = Path(os.environ["PYTEST_DIRECTORY"])
     with closing(pool):
         return flat(fits_in(pool, lay_down(work, directory), tasks(count)))
@@ -54,26 +52,24 @@ def telling(task: FitTask, *, what: Callable[[], Any]) -> list[Outcome]:
     return [Outcome(outcome.candidate, task.fold, "failed", {}, fit_id=task.id, error=json.dumps(what()))]
 
 
-def told(what: Callable[[], Any], **environment: str) -> Any:
-    (outcome,) = run(functools.partial(telling, what=what), 1, **environment)
+def told(what: Callable[[], Any], slots: int) -> Any:
+    (outcome,) = run(functools.partial(telling, what=what), 1, slots)
     return json.loads(str(outcome.error))
 
 
 def surroundings() -> Any:
-    return os.getcwd(), sys.path[-1], os.environ.get("LATE"), os.environ.get("HPTUNE_TEST_WAY")
+    return os.getcwd(), sys.path[-1], os.environ.get("LATE"), os.environ.get("HPTUNE_TEST_SLOTS")
 
 
-def test_it_is_like_its_parent_just_now(
-    way: dict[str, str], directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert told(surroundings, **way)[2:] == [None, way["HPTUNE_TEST_WAY"]]
+def test_it_is_like_its_parent_just_now(slots: int, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert told(surroundings, slots)[2:] == [None, f"{slots}"]
     elsewhere = directory / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
     monkeypatch.syspath_prepend(str(directory))
     monkeypatch.setattr(sys, "path", [*sys.path, str(elsewhere)])
     monkeypatch.setenv("LATE", "yes")
-    assert told(surroundings, **way) == [str(elsewhere), str(elsewhere), "yes", way["HPTUNE_TEST_WAY"]]
+    assert told(surroundings, slots) == [str(elsewhere), str(elsewhere), "yes", f"{slots}"]
 
 
 def ending(task: FitTask, *, how: list[Callable[[], Any]]) -> list[Outcome]:
@@ -86,12 +82,12 @@ def segfault() -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
-def test_how_it_ended_is_told_and_no_handle_is_left(way: dict[str, str]) -> None:
+def test_how_it_ended_is_told_and_no_handle_is_left(slots: int) -> None:
     work = functools.partial(ending, how=[functools.partial(os._exit, 3), segfault])
-    run(scored, 4, **way)
+    run(scored, 4, slots)
     before = len(os.listdir("/proc/self/fd"))
-    outcomes = {outcome.candidate: outcome for outcome in run(work, 5, **way)}
-    run(scored, 4, **way)
+    outcomes = {outcome.candidate: outcome for outcome in run(work, 5, slots)}
+    run(scored, 4, slots)
     assert len(os.listdir("/proc/self/fd")) == before
     assert [outcomes[number].status for number in range(5)] == ["crashed"] * 2 + ["ok"] * 3
     assert str(outcomes[0].error).endswith("exit code 3")
@@ -103,12 +99,12 @@ def draws() -> Any:
 
 
 def test_each_has_random_numbers_of_its_own(
-    way: dict[str, str], directory: Path, monkeypatch: pytest.MonkeyPatch
+    slots: int, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = told(draws, **way)
+    first = told(draws, slots)
     (directory / "other").mkdir()
     monkeypatch.chdir(directory / "other")  # which takes another process
-    assert set(first).isdisjoint(told(draws, **way))
+    assert set(first).isdisjoint(told(draws, slots))
 
 
 def server() -> Any:
@@ -119,7 +115,7 @@ def server() -> Any:
 
 def test_what_forks_has_the_libraries_and_one_thread(directory: Path) -> None:
     work = functools.partial(telling, what=server)
-    (outcome,) = flat(ProcessesEngine(1).run(tasks(1), work, "test"))
+    (outcome,) = flat(ProcessesEngine(2).run(tasks(1), work, "test"))
     assert json.loads(str(outcome.error)) == [1, True, True]
 
 
@@ -155,7 +151,9 @@ run = lambda: list(ProcessesEngine(2).run(tasks(2), hanging, "test"))
 """
 
 
-@pytest.mark.parametrize("started", ["run()", "threading.Thread(target=run).start()"])
+@pytest.mark.parametrize(
+    "started", [pytest.param("run()", marks=pytest.mark.slow), "threading.Thread(target=run).start()"]
+)
 def test_native_code_does_not_outlive_a_parent_that_is_killed(started: str) -> None:
     driver = subprocess.Popen(
         [sys.executable, "-c", HANGING.format(started=started)],
