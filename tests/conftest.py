@@ -13,7 +13,7 @@ from tests import SHORT_LIVED_JVM
 
 ROOT = Path(__file__).resolve().parents[1]
 
-TOGETHER = ("chaos", "distributed", "storage")  # one process starts their servers, clusters and sessions once
+TOGETHER = ("distributed", "storage")  # one process starts their servers and sessions once
 
 os.environ.setdefault("SPARK_SUBMIT_OPTS", SHORT_LIVED_JVM)
 

@@ -47,6 +47,7 @@ run_tests() {
   export PYSPARK_PYTHON=$python PYSPARK_DRIVER_PYTHON=$python SPARK_LOCAL_IP=127.0.0.1
   export OMP_WAIT_POLICY=PASSIVE # idle threads that spin take the cores of the other two processes
   unset SPARK_HOME SPARK_CONF_DIR
+  unset PYTHONDONTWRITEBYTECODE # hundreds of processes would compile the package anew
   cd "$PROJECT"
   "$python" -m pytest ${suite[@]+"${suite[@]}"} "$@"
 }

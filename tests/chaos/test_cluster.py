@@ -1,4 +1,4 @@
-"""A cluster under one fault after the other, one that tries fits on a second host too, and one with a bad host."""
+"""A cluster under one fault after the other, with slow or bad hosts, with nobody to work, or not there at all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.chaos.cluster import HOSTS, Cluster
 from tests.chaos.processes import send
 from tests.chaos.rows import Figures, row
-from tests.chaos.sweeps import BAD, FITS, FOLDS, Home, Run, sweep_file
+from tests.chaos.sweeps import BAD, FITS, FOLDS, Done, Home, Run, local_spark, sweep_file
 from tests.chaos.tables import Table, journal_outcomes
 
 pytestmark = pytest.mark.spark
@@ -92,3 +92,44 @@ def test_a_host_that_always_fails_is_left_alone(
     figures["attempts a fit there, at most"] = max(tried.values())
     assert max(tried.values()) <= 2
     assert len(done.journal) == FITS
+
+
+def assert_cluster_error(done: Done, figures: Figures, name: str) -> None:
+    figures[f"{name}, rc 8 after s"] = done.seconds
+    assert done.code == 8, done.errors
+    assert done.error
+    assert "Traceback" not in done.errors
+    assert not done.journal
+
+
+@row(44, "no executors within the time that Spark waits for them", short=1)
+@pytest.mark.parametrize("seconds", [5, pytest.param(30, marks=pytest.mark.slow)])
+def test_no_executors_are_told_soon(home: Home, cluster: Cluster, seconds: int, figures: Figures) -> None:
+    settings = cluster.settings(
+        spark_executor_memory="8g",  # more than a worker has
+        spark_scheduler_maxRegisteredResourcesWaitingTime=f"{seconds}s",
+    )
+    done = home.quick(sweep_file(home.data, **settings))
+    assert_cluster_error(done, figures, f"no executors, of {seconds} s")
+
+
+@row(44, "no master")
+def test_no_master_is_told_soon(home: Home, figures: Figures) -> None:
+    done = home.sweep(sweep_file(home.data, **local_spark("spark://127.0.0.1:9")))
+    assert_cluster_error(done, figures, "no master")
+
+
+@row(44, "a wrong spark.authenticate.secret")
+def test_a_wrong_secret_is_told_soon(
+    home: Home, tmp_path_factory: pytest.TempPathFactory, figures: Figures
+) -> None:
+    options = {"spark.authenticate": "true", "spark.authenticate.secret": "right"}
+    guarded = Cluster(tmp_path_factory.mktemp("guarded"), options)
+    try:
+        guarded.start()
+        wrong = {"spark_authenticate": "true", "spark_authenticate_secret": "wrong"}
+        settings = guarded.settings(**wrong, spark_scheduler_maxRegisteredResourcesWaitingTime="30s")
+        done = home.sweep(sweep_file(home.data, **settings))
+    finally:
+        guarded.stop()
+    assert_cluster_error(done, figures, "wrong secret")

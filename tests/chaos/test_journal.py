@@ -66,7 +66,7 @@ def test_a_damaged_journal_is_refused_and_left_alone(home: Home, finished: Path,
     assert content(out) == before
 
 
-@row(12, "two drivers start on one output directory, staggered", tries=50)
+@row(12, "two drivers start on one output directory, staggered", tries=50, short=1)
 def test_of_two_drivers_one_is_refused(home: Home, ref: Table, seed: int, figures: Figures) -> None:
     chosen = random.Random(seed)
     config = sweep_file(home.data, seconds=0.1)

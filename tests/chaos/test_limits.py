@@ -7,28 +7,31 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
-from tests.chaos.cluster import Cluster
 from tests.chaos.processes import wait_until
 from tests.chaos.rows import Figures, row
 from tests.chaos.sweeps import BAD, FITS, Done, Home, Run, local_spark, sweep_file
 from tests.chaos.tables import Table
 
 CGROUPS = Path("/sys/fs/cgroup/memory")
-SPARKS_WAIT = {
-    "spark_scheduler_maxRegisteredResourcesWaitingTime": "30s"
-}  # for executors, as it is by default
+ENGINES = [
+    pytest.param({"engine": "processes"}, id="processes"),
+    pytest.param(local_spark(), id="spark", marks=[pytest.mark.slow, pytest.mark.spark]),
+]
 
 
-@pytest.mark.spark
-@row(15, "a fit hangs in native code, with and without the GIL held, trial timeout 5 s")
-def test_a_hanging_fit_is_ended_and_its_slot_used_again(home: Home, ref: Table, figures: Figures) -> None:
+@row(15, "a fit hangs in native code, with and without the GIL held, trial timeout 5 s", short=1)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_hanging_fit_is_ended_and_its_slot_used_again(
+    home: Home, ref: Table, engine: dict[str, Any], figures: Figures
+) -> None:
     faults = ("hang", "hang holding the GIL")
-    config = sweep_file(home.data, seconds=0.1, bad=[BAD(*faults)], **local_spark())
-    done = home.sweep(config, "--trial-timeout", "5", seconds=900)
+    config = sweep_file(home.data, seconds=0.1, bad=[BAD(*faults)], **engine)
+    done = home.quick(config, "--trial-timeout", "5", seconds=900)
     assert done.code == 0, done.errors
     for fault in faults:
         found = done.table.of_fault(fault)
@@ -38,6 +41,23 @@ def test_a_hanging_fit_is_ended_and_its_slot_used_again(home: Home, ref: Table, 
         figures[f"{fault}, s"] = max(float(record["work_time"]) for record in records)
     assert done.table.good.sha256 == ref.sha256
     home.processes.assert_gone()
+
+
+@row(16, "a deadline of 5 s on a sweep of 15 s; serial", short=1)
+def test_a_deadline_ends_a_serial_sweep_with_what_is_finished(
+    home: Home, ref: Table, figures: Figures
+) -> None:
+    done = home.quick(sweep_file(home.data, seconds=0.6), "--deadline", "5")
+    figures["out after s"] = done.seconds
+    assert_partial(done, ref)
+    home.processes.assert_gone(30)
+
+
+def assert_partial(done: Done, ref: Table) -> None:
+    assert done.code == 9, done.errors
+    assert "partial" in (done.errors + done.output).lower()
+    assert 0 < len(done.journal) < FITS
+    assert done.table.scores.items() <= ref.scores.items()
 
 
 @row(16, "a deadline of 20 s on a sweep of 60 s, and three times that")
@@ -51,12 +71,9 @@ def test_a_deadline_ends_a_sweep_with_what_is_finished(
         sweep_file(home.data, seconds=5.0 * times, **local_spark()), "--deadline", str(deadline)
     )
     figures[f"deadline {deadline} s, out after s"] = done.seconds
-    assert done.code == 9, done.errors
-    if not done.journal and times == 1:
+    if done.code == 9 and not done.journal and times == 1:
         pytest.skip("on this busy machine Spark took the deadline's time to start")
-    assert "partial" in (done.errors + done.output).lower()
-    assert 0 < len(done.journal) < FITS
-    assert done.table.scores.items() <= ref.scores.items()
+    assert_partial(done, ref)
     home.processes.assert_gone(30)
 
 
@@ -132,48 +149,8 @@ def test_a_fit_that_the_oom_killer_ends_says_so(home: Home, ref: Table, figures:
         home.processes.assert_gone()
 
 
-def assert_cluster_error(done: Done, figures: Figures, name: str) -> None:
-    figures[f"{name}, rc 8 after s"] = done.seconds
-    assert done.code == 8, done.errors
-    assert done.error
-    assert "Traceback" not in done.errors
-    assert not done.journal
-
-
 @pytest.mark.spark
-@row(44, "no master")
-def test_no_master_is_told_soon(home: Home, figures: Figures) -> None:
-    done = home.sweep(sweep_file(home.data, **local_spark("spark://127.0.0.1:9")))
-    assert_cluster_error(done, figures, "no master")
-
-
-@pytest.mark.spark
-@row(44, "no executors within 30 s")
-def test_no_executors_are_told_soon(home: Home, cluster: Cluster, figures: Figures) -> None:
-    settings = cluster.settings(spark_executor_memory="8g", **SPARKS_WAIT)  # more than a worker has
-    done = home.sweep(sweep_file(home.data, **settings))
-    assert_cluster_error(done, figures, "no executors")
-
-
-@pytest.mark.spark
-@row(44, "a wrong spark.authenticate.secret")
-def test_a_wrong_secret_is_told_soon(
-    home: Home, tmp_path_factory: pytest.TempPathFactory, figures: Figures
-) -> None:
-    options = {"spark.authenticate": "true", "spark.authenticate.secret": "right"}
-    guarded = Cluster(tmp_path_factory.mktemp("guarded"), options)
-    try:
-        guarded.start()
-        wrong = {"spark_authenticate": "true", "spark_authenticate_secret": "wrong"}
-        settings = guarded.settings(**wrong, **SPARKS_WAIT)
-        done = home.sweep(sweep_file(home.data, **settings))
-    finally:
-        guarded.stop()
-    assert_cluster_error(done, figures, "wrong secret")
-
-
-@pytest.mark.spark
-@row(45, "another xgboost on the executors")
+@row(45, "another xgboost on the executors", short=1)
 def test_another_xgboost_on_the_executors_is_named(home: Home, tmp_path: Path) -> None:
     import xgboost
 
@@ -182,7 +159,7 @@ def test_another_xgboost_on_the_executors_is_named(home: Home, tmp_path: Path) -
     shutil.copytree(real, other / "xgboost", ignore=shutil.ignore_patterns("lib", "__pycache__"))
     (other / "xgboost" / "lib").symlink_to(real / "lib")
     (other / "xgboost" / "VERSION").write_text("0.1.2\n")
-    done = home.sweep(sweep_file(home.data, **local_spark(spark_executorEnv_PYTHONPATH=f"{other}")))
+    done = home.quick(sweep_file(home.data, **local_spark(spark_executorEnv_PYTHONPATH=f"{other}")))
     assert done.code == 8, done.errors
     assert "0.1.2" in done.error and xgboost.__version__ in done.error
     assert not done.journal

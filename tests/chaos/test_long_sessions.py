@@ -51,7 +51,7 @@ def growth(values: list[float]) -> float:
     return 100 * (statistics.median(late) / max(statistics.median(early), 1) - 1)
 
 
-@row(32, "many sweeps in one Spark session", tries=2)
+@row(32, "many sweeps in one Spark session", tries=2, short=1)
 def test_a_session_stays_flat(home: Home, ref: Table, seed: int, figures: Figures) -> None:
     number = (10, 50)[seed]
     run = many(home, number)
@@ -144,9 +144,18 @@ def mapped_bytes(worker: psutil.Process) -> int:
     return 0
 
 
+@row(31, "a matrix of 0.2 GiB", short=1)
+def test_a_matrix_is_resident_once(home: Home, figures: Figures) -> None:
+    resident_once(home, 118_000, figures)
+
+
 @row(31, "a matrix of 2.2 GiB")
 def test_a_large_matrix_is_resident_once(home: Home, figures: Figures) -> None:
-    rows, columns = 1_180_000, 250
+    resident_once(home, 1_180_000, figures)
+
+
+def resident_once(home: Home, rows: int, figures: Figures) -> None:
+    columns = 250
     X = np.lib.format.open_memmap(
         home.directory / "X.npy", mode="w+", dtype=np.float64, shape=(rows, columns)
     )
@@ -161,14 +170,14 @@ def test_a_large_matrix_is_resident_once(home: Home, figures: Figures) -> None:
         "search_space": {"strategy": ["prior", "most_frequent"]},
         "refit": False,
     }
-    run = home.start(config | local_spark())
+    run = home.start(config | local_spark(), how="warm")
     most = 0
     while not run.ended:
         most = max(most, sum(map(mapped_bytes, home.processes.workers())))
-        time.sleep(0.2)
+        time.sleep(0.1)
     done = run.wait(3600)
     assert done.code == 0, done.errors
     figures["resident in all workers together, GiB"] = most / (1 << 30)
     assert 0.95 * X.nbytes < most < 1.05 * X.nbytes
-    undisturbed = home.sweep(config, out="serial", seconds=3600)
+    undisturbed = home.quick(config, out="serial", seconds=3600)
     assert done.table.sha256 == undisturbed.table.sha256
