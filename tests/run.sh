@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Makes the same set-up as submit.sh, adds what the tests need and runs the test suite.
 #   ./tests/run.sh [--all | --chaos] [pytest arguments]
-# The default suite runs in three processes, each with a file or directory at a time: Spark often leaves a core idle.
-# --all adds the slow tests; --chaos runs only the faults of docs/reliability.md, each as often as is told there.
+# Runs in three processes, each with a file or directory at a time: Spark often leaves a core idle.
+# --all adds the slow tests, in one process; --chaos runs only the faults of docs/reliability.md, each as often as is
+# told there.
 set -euo pipefail
 # shellcheck source=submit.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../submit.sh"
@@ -38,10 +39,10 @@ prepare_synapseml() {
 
 # run_tests VENV ARGUMENT...
 run_tests() {
-  local python=$1/bin/python suite=(-m "not slow" --numprocesses 3 --dist loadfile --no-loadscope-reorder)
+  local python=$1/bin/python at_once=(--numprocesses 3 --dist loadfile --no-loadscope-reorder) suite=(-m "not slow")
   shift
   case ${1:-} in
-    --all) suite=() && shift ;;
+    --all) suite=() at_once=() && shift ;;
     --chaos) suite=(tests/chaos) && shift ;;
   esac
   export PYSPARK_PYTHON=$python PYSPARK_DRIVER_PYTHON=$python SPARK_LOCAL_IP=127.0.0.1
@@ -49,7 +50,7 @@ run_tests() {
   unset SPARK_HOME SPARK_CONF_DIR
   unset PYTHONDONTWRITEBYTECODE # hundreds of processes would compile the package anew
   cd "$PROJECT"
-  "$python" -m pytest ${suite[@]+"${suite[@]}"} "$@"
+  "$python" -m pytest ${at_once[@]+"${at_once[@]}"} ${suite[@]+"${suite[@]}"} "$@"
 }
 
 main() {

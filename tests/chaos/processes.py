@@ -64,11 +64,11 @@ class Processes:
 
     def daemons(self) -> list[psutil.Process]:
         """The processes from which Spark forks Python workers."""
-        return [p for p in self._pyspark() if not is_pyspark(p.parent())]
+        return self._pyspark(forked=False)
 
     def workers(self) -> list[psutil.Process]:
         """Python workers, in which fits run."""
-        return [p for p in self._pyspark() if is_pyspark(p.parent())]
+        return self._pyspark(forked=True)
 
     def assert_gone(self, seconds: float = 60) -> float:
         """Wait until no process is left; returns the seconds that it took."""
@@ -97,8 +97,13 @@ class Processes:
     def _java(self, main: str) -> list[psutil.Process]:
         return [process for process in self._living() if main in " ".join(_words(process))]
 
-    def _pyspark(self) -> list[psutil.Process]:
-        return [process for process in self._living() if is_pyspark(process)]
+    def _pyspark(self, *, forked: bool) -> list[psutil.Process]:
+        found = []
+        for process in self._living():
+            with suppress(*_ENDED):
+                if is_pyspark(process) and is_pyspark(process.parent()) is forked:
+                    found.append(process)
+        return found
 
 
 def send(process: psutil.Process, number: int) -> None:
