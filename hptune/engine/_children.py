@@ -27,7 +27,7 @@ import cloudpickle
 
 from hptune.engine._base import Feed, failed, feed_of
 from hptune.engine._child import BEGUN
-from hptune.engine._forks import CAN_FORK, forked, started
+from hptune.engine._forks import can_fork, forked, started
 from hptune.engine._payload import Payload
 from hptune.records import FitTask, Outcome, Status
 
@@ -50,7 +50,7 @@ class Ending:
 class Child:
     """A process that works on one task at a time."""
 
-    def __init__(self, environment: Mapping[str, str], modules: Sequence[str] | None) -> None:
+    def __init__(self, environment: Mapping[str, str], *, fork: bool) -> None:
         self.owner = os.getpid()
         self.kind = _kind(environment)
         self.connection, theirs = Pipe()
@@ -59,10 +59,8 @@ class Child:
         self._oom_kills = 0
         self._token = ""
         with theirs:
-            handles = (theirs.fileno(), self._traces.fileno())
-            self._process = (
-                started(environment, handles) if modules is None else forked(environment, handles, modules)
-            )
+            start = forked if fork else started
+            self._process = start(environment, (theirs.fileno(), self._traces.fileno()))
 
     @property
     def lives(self) -> bool:
@@ -101,9 +99,9 @@ class Child:
 
     def give_up(self, task: FitTask, limit: float) -> Ending:
         """End the process, because its fit takes too long."""
-        os.kill(self._process.pid, signal.SIGUSR1)
+        self._process.send_signal(signal.SIGUSR1)
         until = time.monotonic() + _TRACE_SECONDS
-        while not os.fstat(self._traces.fileno()).st_size and time.monotonic() < until:
+        while self.lives and not os.fstat(self._traces.fileno()).st_size and time.monotonic() < until:
             time.sleep(0.01)
         return self._without_scores(task, "timeout", f"the fit took longer than {limit:g} s")
 
@@ -179,13 +177,13 @@ class Pool:
 
     def begin(self, payload: Payload, task: FitTask) -> None:
         """Give a task to a child that has none."""
-        child = self._idle.pop() if self._idle else _idle(self._environment) or self._new(payload)
+        child = self._idle.pop() if self._idle else _idle(self._environment) or self._new()
         self._busy[child.connection] = child, task
         child.begin(payload, task)
 
-    def _new(self, payload: Payload) -> Child:
+    def _new(self) -> Child:
         """A single one starts alone: nobody shares the memory of the process from which it would be forked."""
-        return Child(self._environment, payload.modules if CAN_FORK and self._slots > 1 else None)
+        return Child(self._environment, fork=self._slots > 1 and can_fork())
 
     def endings(self) -> Iterator[Ending]:
         """Wait until a child has something to tell, or has had its time; then what has ended."""

@@ -1,7 +1,7 @@
 """A process that has the libraries loaded, and forks those that fit: to load them takes two seconds, to fork none.
 
-It runs no fit itself, so it hears at once when its parent ends, and then ends what it has forked: native code
-that never comes back cannot outlive a parent that was killed.
+It runs no fit itself, so it hears when its parent ends, and then ends with all that it has forked: native code that
+never comes back does not outlive a parent that was killed.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import gc
 import importlib
 import os
 import pickle
-import select
 import signal
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 
 import numpy as np
 
@@ -35,7 +35,7 @@ _IDLE_SECONDS = 300.0  # without any process, a server that nobody asks for long
 
 @dataclass(frozen=True)
 class Order:
-    """What a process is to be like.
+    """What a process is to be like. Whatever else one has from its start is the server's: limits, streams, umask.
 
     Parameters
     ----------
@@ -46,13 +46,19 @@ class Order:
     directory : str
         It runs there.
     environ : mapping of str
-        Its environment variables.
+        Its environment variables. What libraries read when they load was the server's.
     """
 
     modules: Sequence[str]
     path: Sequence[str]
     directory: str
     environ: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Living:
+    pid: int
+    status: Connection
 
 
 def serve(handle: int, with_parent: bool) -> None:
@@ -68,28 +74,21 @@ def serve(handle: int, with_parent: bool) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent decides
     if with_parent:
         die_with_parent()
-    woken, wake = os.pipe()
-    os.set_blocking(wake, False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)  # so that one which ends is written to `wake`
-    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     requests = socket.socket(fileno=handle)
-    living: dict[int, Connection] = {}
+    living: dict[int, _Living] = {}  # by file descriptors that tell of their ends
     while True:
-        ready, _, _ = select.select([handle, woken], [], [], _IDLE_SECONDS)
-        if woken in ready:
-            os.read(woken, 4096)
-        _report_ended(living)
+        ready = wait([handle, *living], _IDLE_SECONDS)
+        for ended in living.keys() & set(ready):
+            _report(ended, living.pop(ended))
         if handle in ready:
             size, handles, _, _ = socket.recv_fds(requests, SIZE_BYTES, _HANDLES)
             if not size:
-                break
+                return
             order = pickle.loads(requests.recv(int.from_bytes(size, "big"), socket.MSG_WAITALL))  # noqa: S301 - ours
             _load(order)
-            _fork(order, handles, living, [handle, woken, wake])
+            _fork(order, handles, living, handle)
         elif not ready and not living:
-            break
-    for pid in living:
-        os.kill(pid, signal.SIGKILL)
+            return
 
 
 def _load(order: Order) -> None:
@@ -98,34 +97,43 @@ def _load(order: Order) -> None:
         with suppress(Exception):
             importlib.import_module(module)
     gc.freeze()  # no process writes to what it shares with the others by looking for garbage in it
+    sys.stdout.flush()  # else each process has it to write, too
+    sys.stderr.flush()
 
 
-def _fork(
-    order: Order, handles: Sequence[int], living: dict[int, Connection], not_for_it: Iterable[int]
-) -> None:
+def _fork(order: Order, handles: Sequence[int], living: dict[int, _Living], requests: int) -> None:
     connection, traces, status = handles
-    server = os.getpid()
-    pid = os.fork()
+    told, server = Connection(status, readable=False), os.getpid()
+    try:
+        pid = os.fork()
+    except OSError:  # too many processes, no memory: only this one is not there
+        traceback.print_exc()
+        pid = -1
     if not pid:
-        for descriptor in [*not_for_it, status, *(each.fileno() for each in living.values())]:
-            os.close(descriptor)
-        _become(order, server, connection, traces)
+        not_for_it = [requests, status, *living, *(each.status.fileno() for each in living.values())]
+        _become(order, server, connection, traces, not_for_it)
     os.close(connection)
     os.close(traces)
-    living[pid] = Connection(status, readable=False)
-    _tell(living[pid], pid)
+    _tell(told, pid)
+    if pid < 0:
+        _tell(told, 1)
+        told.close()
+    else:
+        living[os.pidfd_open(pid)] = _Living(pid, told)
 
 
-def _become(order: Order, server: int, connection: int, traces: int) -> None:
+def _become(order: Order, server: int, connection: int, traces: int, not_for_it: Iterable[int]) -> None:
     """What a process that was started alone would be; does not return."""
     try:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for descriptor in not_for_it:
+            os.close(descriptor)
         die_with_parent()
         if os.getppid() == server:  # else that has ended before
             os.chdir(order.directory)
+            importlib.invalidate_caches()
             os.environ.clear()
             os.environ.update(order.environ)
+            time.tzset()
             np.random.seed()  # the standard library does this for its own generator
             main(connection, traces, with_parent=False)
     except BaseException:
@@ -134,13 +142,11 @@ def _become(order: Order, server: int, connection: int, traces: int) -> None:
         os._exit(1)
 
 
-def _report_ended(living: dict[int, Connection]) -> None:
-    for pid in [*living]:
-        ended, status = os.waitpid(pid, os.WNOHANG)
-        if ended:
-            told = living.pop(pid)
-            _tell(told, os.waitstatus_to_exitcode(status))
-            told.close()
+def _report(handle: int, ended: _Living) -> None:
+    os.close(handle)
+    _, status = os.waitpid(ended.pid, 0)
+    _tell(ended.status, os.waitstatus_to_exitcode(status))
+    ended.status.close()
 
 
 def _tell(connection: Connection, number: int) -> None:

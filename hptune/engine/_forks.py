@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import pickle
 import signal
@@ -10,19 +11,19 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from multiprocessing import Pipe
 from typing import Any, Protocol
 
 from hptune.engine._fork_server import SIZE_BYTES, Order
 
-__all__ = ["CAN_FORK", "Process", "forked", "started"]
+__all__ = ["Process", "can_fork", "forked", "started"]
 
-CAN_FORK = sys.platform == "linux"  # elsewhere the systems' own libraries do not expect it
 _SERVER = "from hptune.engine._fork_server import serve; serve{arguments}"
 _ALONE = "from hptune.engine._child import main; main{arguments}"
-# The allocator that comes with pandas has a thread of its own; what is forked must be of one only.
+# What they load on Linux starts no threads, where BLAS is told to have one and Arrow's allocator to have none.
+_LIBRARIES = ("hptune", "numpy", "pandas", "scipy", "sklearn", "xgboost")
 _ONE_THREAD = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 
 
@@ -42,8 +43,23 @@ class Process(Protocol):
     def wait(self) -> int:
         """The exit code, once it has ended."""
 
+    def send_signal(self, sig: int) -> None:
+        """A signal for it, unless it has ended."""
+
     def kill(self) -> None:
         """End it now."""
+
+
+@functools.cache
+def can_fork() -> bool:
+    """Whether the system tells a process of the ends of others (Linux 5.3). Libraries of others expect no forks."""
+    if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
+        return False
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError:
+        return False
+    return True
 
 
 def started(environment: Mapping[str, str], handles: tuple[int, int]) -> Process:
@@ -59,10 +75,19 @@ def started(environment: Mapping[str, str], handles: tuple[int, int]) -> Process
     return _python(_ALONE, environment, handles)
 
 
-def forked(environment: Mapping[str, str], handles: tuple[int, int], modules: Sequence[str]) -> Process:
-    """The same in a process that is forked from one which has `modules` loaded and the same `environment`."""
-    environ = {**os.environ, **environment}
-    return _server(environment).fork(Order(modules, [*sys.path], os.getcwd(), environ), handles)
+def forked(environment: Mapping[str, str], handles: tuple[int, int]) -> Process:
+    """The same in a process that is forked from one which has the libraries and the same `environment`."""
+    order = Order(_loaded(), [*sys.path], os.getcwd(), {**os.environ, **environment})
+    return _SERVERS.get(environment).fork(order, handles)
+
+
+def _loaded() -> list[str]:
+    """The libraries' modules that this process has, as far as their names are public and short."""
+    return [
+        name
+        for name in [*sys.modules]
+        if name.partition(".")[0] in _LIBRARIES and name.count(".") < 2 and "._" not in name
+    ]
 
 
 def _python(
@@ -82,17 +107,18 @@ def _python(
 class _Forked:
     """A process that the server has forked, or is about to."""
 
-    def __init__(self, told: Any, server: subprocess.Popen[bytes]) -> None:
+    def __init__(self, told: Any, server: _Server) -> None:
         self._told = told
-        self._server = server
+        self._server = server  # which lives as long as this
         self._pid: int | None = None
         self.returncode: int | None = None
 
     @property
     def pid(self) -> int:
+        """0 where the server has ended before."""
         if self._pid is None and self.returncode is None:
             self._hear()
-        return self._server.pid if self._pid is None else self._pid
+        return self._pid or 0
 
     def poll(self) -> int | None:
         while self.returncode is None and self._told.poll():
@@ -104,12 +130,15 @@ class _Forked:
             self._hear()
         return self.returncode
 
-    def kill(self) -> None:
-        """End it now; what the server has not come to yet ends by itself, as nobody is there to talk to."""
+    def send_signal(self, sig: int) -> None:
         if self.poll() is None and self._pid is not None:
             with suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGKILL)
-        elif self.returncode is None:
+                os.kill(self._pid, sig)
+
+    def kill(self) -> None:
+        """End it now; what the server has not come to yet will find nobody to talk to, and end."""
+        self.send_signal(signal.SIGKILL)
+        if self._pid is None and self.returncode is None:
             self.returncode = -signal.SIGKILL
 
     def _hear(self) -> None:
@@ -143,30 +172,54 @@ class _Server:
         told, tell = Pipe(duplex=False)
         body = pickle.dumps(order)
         message = len(body).to_bytes(SIZE_BYTES, "big") + body
-        # Where the server has just ended, `told` has an end at once.
-        with tell, self._sending, suppress(OSError):
-            sent = socket.send_fds(self._socket, [message], [*handles, tell.fileno()])
-            self._socket.sendall(message[sent:])
-        return _Forked(told, self._process)
+        with tell, self._sending:
+            try:
+                sent = socket.send_fds(self._socket, [message], [*handles, tell.fileno()])
+                self._socket.sendall(message[sent:])
+            except OSError:
+                self._process.kill()  # whatever it was: an end of `told` is to mean the server's
+        return _Forked(told, self)
+
+    def wait(self) -> int:
+        return self._process.wait()
+
+    def forget(self) -> None:
+        """In a fork of this process: what holds the socket keeps the server alive."""
+        self._socket.close()
 
     def end(self) -> None:
         self._socket.close()
+        self._process.kill()  # all that it has forked ends with it
         self._process.wait()
 
 
-_SERVERS: dict[tuple[Any, ...], _Server] = {}
+class _Servers:
+    """Of this process, by the variables that they have beside its own."""
 
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[tuple[tuple[str, str], ...], _Server] = {}
 
-def _server(environment: Mapping[str, str]) -> _Server:
-    key = (os.getpid(), *sorted(environment.items()))  # a fork of this process has servers of its own
-    server = _SERVERS.get(key)
-    if server is None or not server.lives:
-        server = _SERVERS[key] = _Server(environment)
-    return server
+    def get(self, environment: Mapping[str, str]) -> _Server:
+        key = tuple(sorted(environment.items()))
+        with self._lock:
+            server = self._known.get(key)
+            if server is None or not server.lives:
+                server = self._known[key] = _Server(environment)
+            return server
 
-
-@atexit.register
-def _end_servers() -> None:
-    for (owner, *_), server in _SERVERS.items():
-        if owner == os.getpid():
+    def end(self) -> None:
+        for server in [*self._known.values()]:
             server.end()
+
+    def forget(self) -> None:
+        """In a fork of this process, which has none of its own yet."""
+        for server in self._known.values():
+            server.forget()
+        self._known.clear()
+        self._lock = threading.Lock()  # another thread may have held it
+
+
+_SERVERS = _Servers()
+atexit.register(_SERVERS.end)
+os.register_at_fork(after_in_child=_SERVERS.forget)

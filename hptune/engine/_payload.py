@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import mmap
 import pickle
-import pickletools
-import sys
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -22,23 +20,17 @@ __all__ = ["Payload", "lay_down"]
 
 _IN_BAND_BYTES = 1 << 16  # smaller buffers are not worth a page of the file
 _ALIGNMENT = 64
-# Loading them starts no threads, so that a process which has them can be forked.
-_LIBRARIES = ("hptune", "numpy", "pandas", "scipy", "sklearn", "xgboost")
 _LOADED: dict[str, Any] = {}  # at most the one payload that this process worked on last
 
 
 @dataclass(frozen=True)
 class Payload:
-    """A pickled object whose large buffers lie in `file`, or in `content`, at `spans` of (offset, size).
-
-    `modules` of well-known libraries are what it needs, and what a process may load beforehand.
-    """
+    """A pickled object whose large buffers lie in `file`, or in `content`, at `spans` of (offset, size)."""
 
     token: str
     stream: bytes = field(repr=False)
     file: str
     spans: tuple[tuple[int, int], ...]
-    modules: tuple[str, ...]
     content: bytes | None = field(default=None, repr=False)
 
     @property
@@ -91,16 +83,4 @@ def lay_down(value: Any, directory: Path) -> Payload:
             raw = buffer.raw()
             spans.append((file.tell(), raw.nbytes))
             file.write(raw)
-    return Payload(token, stream, str(path), tuple(spans), _modules(stream))
-
-
-def _modules(stream: bytes) -> tuple[str, ...]:
-    """The libraries that are loaded here, and those modules of theirs that a pickle names."""
-    texts = {text for _, text, _ in pickletools.genops(stream) if isinstance(text, str)}
-    return tuple(
-        sorted(
-            name
-            for name in texts.union(_LIBRARIES)
-            if name in sys.modules and name.partition(".")[0] in _LIBRARIES
-        )
-    )
+    return Payload(token, stream, str(path), tuple(spans))
