@@ -178,6 +178,7 @@ def resident_once(home: Home, rows: int, figures: Figures) -> None:
     done = run.wait(3600)
     assert done.code == 0, done.errors
     figures["resident in all workers together, GiB"] = most / (1 << 30)
-    assert 0.95 * X.nbytes < most < 1.05 * X.nbytes
+    # Workers are looked at one after the other, while pages come to be shared. Two copies would be twice as much.
+    assert 0.95 * X.nbytes < most < 1.6 * X.nbytes
     undisturbed = home.quick(config, out="serial", seconds=3600)
     assert done.table.sha256 == undisturbed.table.sha256
