@@ -27,9 +27,8 @@ from hptune.engine._child import die_with_parent, main
 __all__ = ["SIZE_BYTES", "Order", "serve"]
 
 SIZE_BYTES = 4  # before each order
-_HANDLES = (
-    3  # file descriptors that come with it: two for `main`, and one for the process's number and exit code
-)
+# File descriptors that come with it: `main`'s two, and one for the process's number and exit code.
+_HANDLES = 3
 _IDLE_SECONDS = 300.0  # without any process, a server that nobody asks for longer ends
 
 

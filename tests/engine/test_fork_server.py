@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import numpy as np
 import psutil
 import pytest
 
-from hptune.engine import ProcessesEngine
+from hptune.engine import ProcessesEngine, _fork_server, _forks
 from hptune.engine._children import Pool, fits_in
 from hptune.engine._payload import lay_down
 from hptune.records import FitTask, Outcome
@@ -174,6 +175,53 @@ def test_many_open_files_a_blocked_signal_and_a_fork_of_the_parent_do_no_harm(di
         assert driver.stdout.readline() == b"['ok', 'ok', 'ok', 'ok']\n"
         assert driver.wait(60) == 0
     os.killpg(driver.pid, signal.SIGKILL)  # the fork
+
+
+def test_a_fork_that_the_system_refuses_is_that_processes_end_and_no_others(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refuse() -> int:
+        raise BlockingIOError("no more processes")
+
+    told, tell = Pipe(duplex=False)
+    handles = [os.dup(1), os.dup(1), os.dup(tell.fileno())]
+    monkeypatch.setattr(os, "fork", refuse)
+    _fork_server._fork(_fork_server.Order([], [], "", {}), handles, living := {}, 0)
+    with told, tell:
+        pid, code = told.recv(), told.recv()
+    assert pid < 0 < code
+    assert not living
+    assert "no more processes" in capfd.readouterr().err
+
+
+def test_an_order_that_cannot_be_sent_is_not_waited_for(directory: Path) -> None:
+    server = _forks._Server({})
+    server.forget()
+    with open(os.devnull) as one, open(os.devnull) as two:
+        process = server.fork(_fork_server.Order([], [], "", {}), (one.fileno(), two.fileno()))
+    assert process.wait() == -signal.SIGKILL
+    assert process.pid == 0
+
+
+SAYING = """
+from hptune.engine import ProcessesEngine
+from tests.builders import tasks
+from tests.engine.test_contract import scored
+list(ProcessesEngine(2).run(tasks(6), scored, "test"))
+"""
+
+
+def test_what_the_server_has_to_say_is_said_once(directory: Path) -> None:
+    (directory / "sitecustomize.py").write_text("print('loaded', __import__('os').getpid())\n")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    said = subprocess.run(
+        [sys.executable, "-c", SAYING],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        env={**environment, "PYTHONPATH": f"{directory}:{ROOT}"},
+    ).stdout.splitlines()
+    assert len(said) == len(set(said)) == 2  # the command's own, and the server's
 
 
 def draws() -> Any:
