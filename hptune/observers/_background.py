@@ -45,6 +45,7 @@ class Background(Observer):
         self._thread = threading.Thread(target=self._run, name="hptune tracking", daemon=True)
         self._news = threading.Event()
         self._ended = threading.Event()
+        self._given_up = threading.Event()
         self._stepped = 0.0
         self.failure: str | None = None
         self.finished = False
@@ -57,7 +58,10 @@ class Background(Observer):
         self._news.set()
 
     def close(self, *, patience: float, longest: float) -> None:
-        """Wait for the work after the sweep's end: `patience` seconds for a step, `longest` for all of them."""
+        """Wait for the work after the sweep's end: `patience` seconds for a step, `longest` for all of them.
+
+        What takes longer is given up: after the step that it is at, no more is done, for somebody else may do it now.
+        """
         if not self._thread.ident:
             return
         begun = self._stepped = time.monotonic()
@@ -68,11 +72,12 @@ class Background(Observer):
             now = time.monotonic()
             if now - self._stepped > patience or now - begun > longest:
                 self.failure = self.failure or "it takes too long"
+                self._given_up.set()
                 return
 
     def _run(self) -> None:
         failures = 0
-        while not self.finished:
+        while not (self.finished or self._given_up.is_set()):
             self._news.wait()
             self._ended.wait(_GATHERING)
             self._news.clear()
@@ -90,6 +95,8 @@ class Background(Observer):
         try:
             for _ in self._work(last):
                 self._stepped = time.monotonic()
+                if self._given_up.is_set():
+                    return False
         except Exception as error:  # whatever it is, the sweep goes on
             self.failure = clipped(f"{type(error).__name__}: {error}".splitlines()[0], _REASON_BYTES)
             _log.warning("tracking failed: %s", self.failure)

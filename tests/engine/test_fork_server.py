@@ -124,9 +124,14 @@ def test_a_fit_that_ends_its_process_while_nobody_looks_is_a_row(directory: Path
 
 def processes_below() -> list[psutil.Process]:
     """What servers of this process have forked in this directory."""
-    below = psutil.Process().children(recursive=True)
-    here = os.getcwd()
-    return [each for each in below if each.ppid() != os.getpid() and each.cwd() == here]
+    return [each for each in psutil.Process().children(recursive=True) if forked_here(each)]
+
+
+def forked_here(process: psutil.Process) -> bool:
+    try:
+        return process.ppid() != os.getpid() and process.cwd() == os.getcwd()
+    except psutil.NoSuchProcess:  # it has ended
+        return False
 
 
 def slow(task: FitTask) -> list[Outcome]:
