@@ -177,7 +177,7 @@ class Pool:
 
     def begin(self, payload: Payload, task: FitTask) -> None:
         """Give a task to a child that has none."""
-        child = self._idle.pop() if self._idle else _idle(self._environment) or self._new()
+        child = _living(self._idle) or _idle(self._environment) or self._new()
         self._busy[child.connection] = child, task
         child.begin(payload, task)
 
@@ -270,8 +270,17 @@ def _without_longest(task: FitTask, outcomes: Sequence[Outcome]) -> tuple[list[F
 def _idle(environment: Mapping[str, str]) -> Child | None:
     """A child that an earlier pool has left."""
     kind = _kind(environment)
-    for child in [child for child in reversed(_IDLE) if child.kind == kind]:
-        _IDLE.remove(child)
+    found = [child for child in _IDLE if child.kind == kind]
+    others = [child for child in _IDLE if child.kind != kind]
+    living = _living(found)
+    _IDLE[:] = others + found
+    return living
+
+
+def _living(children: list[Child]) -> Child | None:
+    """The last one that lives, taken out of the list with those that have ended: what had forked them may have."""
+    while children:
+        child = children.pop()
         if child.lives:
             return child
         child.kill()

@@ -23,10 +23,11 @@ import psutil
 import pytest
 
 from hptune.engine import ProcessesEngine, _fork_server, _forks
-from hptune.engine._children import Pool, fits_in
+from hptune.engine._children import Child, Pool, fits_in
 from hptune.engine._payload import lay_down
 from hptune.records import FitTask, Outcome
 from tests.builders import flat, tasks
+from tests.chaos.processes import wait_until
 from tests.conftest import ROOT
 from tests.engine.test_contract import scored
 
@@ -103,35 +104,25 @@ def test_how_it_ended_is_told_and_nothing_is_left(slots: int) -> None:
     assert str(outcomes[1].error).endswith("Segmentation fault (SIGSEGV)")
 
 
-def late(task: FitTask) -> list[Outcome]:
-    time.sleep(1.2)
+def ending_its_process(task: FitTask) -> list[Outcome]:
     os._exit(3)
 
 
-def test_a_fit_that_ends_its_process_while_nobody_looks_is_a_row(directory: Path) -> None:
-    pool = Pool(2, limit=1.0)
-    with closing(pool):
-        payload = lay_down(late, directory)
-        for task in tasks(2):
-            pool.begin(payload, task)
-        ended: list[str] = []
-        while pool.busy:
-            for ending in pool.endings():
-                ended.append(ending.status)
-                psutil.wait_procs(processes_below(), timeout=10)  # the other one has had its time, too
-    assert ended == ["timeout"] * 2
+@pytest.mark.parametrize("fork", [False, True])
+def test_a_fit_that_has_ended_its_process_when_it_is_given_up_is_a_row(directory: Path, fork: bool) -> None:
+    child, (task,) = Child({}, fork=fork), tasks(1)
+    child.begin(lay_down(ending_its_process, directory), task)
+    assert child.ending(task) is None  # it has begun
+    wait_until(lambda: has_ended(child._process.pid), what="the end of the fit's process")
+    ending = child.give_up(task, 1.0)
+    assert ending.status == "timeout" and len(ending.outcomes) == 1
 
 
-def processes_below() -> list[psutil.Process]:
-    """What servers of this process have forked in this directory."""
-    return [each for each in psutil.Process().children(recursive=True) if forked_here(each)]
-
-
-def forked_here(process: psutil.Process) -> bool:
+def has_ended(pid: int) -> bool:
     try:
-        return process.ppid() != os.getpid() and process.cwd() == os.getcwd()
-    except psutil.NoSuchProcess:  # it has ended
-        return False
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def slow(task: FitTask) -> list[Outcome]:
@@ -260,6 +251,18 @@ def killing_the_server(task: FitTask, *, driver: int, mark: str) -> list[Outcome
         os.kill(os.getppid(), signal.SIGKILL)
         signal.pause()
     return scored(task)
+
+
+def test_a_child_that_has_ended_while_it_had_nothing_to_do_gets_no_task(directory: Path) -> None:
+    pool, payload = Pool(2), lay_down(scored, directory)
+    with closing(pool):
+        (first,) = flat(fits_in(pool, payload, tasks(1)))
+        (child,) = pool._idle
+        os.kill(first.pid, signal.SIGKILL)
+        wait_until(lambda: not child.lives, what="the end of the idle process")
+        (second,) = flat(fits_in(pool, payload, tasks(1)))
+    assert second.pid != first.pid
+    assert (second.status, second.attempts) == ("ok", 1)
 
 
 def test_a_server_that_is_killed_costs_an_attempt(directory: Path) -> None:
