@@ -3,22 +3,47 @@
 from __future__ import annotations
 
 import sys
+import tempfile
+from pathlib import Path
 
-from pyspark import SparkConf, SparkContext
+from pyspark.ml.feature import VectorAssembler
+from pyspark.ml.regression import LinearRegression
+from pyspark.sql import SparkSession
+
+ROWS = 20
 
 
 def main() -> int:
-    """Run a job in this JVM, and one on executors of their own; 0 where both did what they should."""
-    return 0 if [_total(master) for master in ("local[2]", "local-cluster[1,1,1024]")] == [6, 6] else 1
+    """Run a job and queries in this JVM, and a job on executors of their own; 0 where all did what they should."""
+    return 0 if [_worked(master) for master in ("local[2]", "local-cluster[1,1,1024]")] == [True, True] else 1
 
 
-def _total(master: str) -> int:
+def _worked(master: str) -> bool:
     settings = {"spark.ui.enabled": "false", "spark.executor.memory": "512m"}
-    with SparkContext(master, "classes", conf=SparkConf().setAll(list(settings.items()))) as context:
-        total = context.accumulator(0)
-        context.broadcast(range(4))
-        context.parallelize(range(4), 2).foreach(total.add)
-        return int(total.value)
+    session = SparkSession.builder.master(master).config(map=settings).getOrCreate()
+    try:
+        return _total(session) == 6 and (not master.startswith("local[") or _rows(session) == ROWS)
+    finally:
+        session.stop()
+
+
+def _total(session: SparkSession) -> int:
+    total = session.sparkContext.accumulator(0)
+    session.sparkContext.broadcast(range(4))
+    session.sparkContext.parallelize(range(4), 2).foreach(total.add)
+    return int(total.value)
+
+
+def _rows(session: SparkSession) -> int:
+    """How many rows a model has predicted, that has learned from a table."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "rows.csv")
+        path.write_text("a,b\n" + "".join(f"{number},{number * 2}\n" for number in range(ROWS)))
+        table = session.read.csv(str(path), header=True, inferSchema=True).repartition(2, "a").cache()
+        rows = VectorAssembler(inputCols=["a"], outputCol="features").transform(table)
+        model = LinearRegression(labelCol="b").fit(rows)
+        predicted = model.transform(rows).selectExpr("prediction", "rand(0) as part").where("part >= 0")
+        return predicted.toPandas().shape[0] if predicted.groupBy().sum().collect() else 0
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ install_test_tools() {
 archive_classes() {
   local archive=$1/spark.jsa # a new Spark makes a new environment
   [[ ! -f $archive ]] || return 0
-  say "archiving the classes of Spark (once; half a minute)"
+  say "archiving the classes of Spark (once; most of a minute)"
   env -u SPARK_HOME -u SPARK_CONF_DIR SPARK_LOCAL_IP=127.0.0.1 \
     PYSPARK_PYTHON="$1/bin/python" PYSPARK_DRIVER_PYTHON="$1/bin/python" \
     SPARK_SUBMIT_OPTS="-XX:ArchiveClassesAtExit=$archive -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable" \

@@ -87,13 +87,11 @@ def told_by(engine: Engine, sweep: Sweep) -> list[str]:
 
 def test_a_sweep_that_does_not_fit_into_memory_is_refused_with_the_sizes() -> None:
     with pytest.raises(InputDataError) as refused:
-        told_by(
-            Small(memory=1 << 30), sweep_of(Case(Ridge(), {"alpha": [1.0]}, *numbers_table(100_000, 600)))
-        )
-    assert "4 fits at once on little need at least 2.4 GiB of memory, 458 MiB of it for the data" in str(
+        told_by(Small(memory=1 << 29), sweep_of(Case(Ridge(), {"alpha": [1.0]}, *numbers_table(20_000, 600))))
+    assert "4 fits at once on little need at least 1.1 GiB of memory, 91 MiB of it for the data" in str(
         refused.value
     )
-    assert "there are 1.0 GiB" in str(refused.value)
+    assert "there are 512 MiB" in str(refused.value)
 
 
 def test_memory_that_may_not_do_is_a_warning() -> None:
