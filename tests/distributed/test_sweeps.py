@@ -43,7 +43,7 @@ def spark() -> Iterator[SparkSession]:
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return diabetes(tmp_path_factory.mktemp("data") / "diabetes.csv")
+    return diabetes(tmp_path_factory.mktemp("große Tabellen, 50 %") / "diabetes.csv")
 
 
 def config(table: Path, **keys: Any) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def config(table: Path, **keys: Any) -> dict[str, Any]:
 def test_a_holdout_sweep_keeps_what_pyspark_itself_finds(
     spark: SparkSession, table: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / "out"
+    out = tmp_path / "mein Größter, 100 %"
     result = run_sweep(config(table), out=str(out))
     assert result.best_params == {"regParam": 0.0, "elasticNetParam": 0.0}
     rows = pd.read_csv(out / "results.csv")
@@ -78,7 +78,8 @@ def test_a_holdout_sweep_keeps_what_pyspark_itself_finds(
         assert best.metrics[name] == pytest.approx(evaluator.evaluate(scored), rel=1e-9)
     compared = json.loads((out / "test_metrics.json").read_text())
     assert set(compared) == {"untuned", "tuned"}
-    loaded = PipelineModel.load((out / "model").resolve().as_uri())
+    loaded = PipelineModel.load(f"file://{out / 'model'}")
+    assert (out / "model" / "stages").is_dir()
     untouched = spark.read.csv(str(table), header=True, inferSchema=True)
     assert loaded.transform(untouched).count() == 442
     tuned = parts.test
@@ -106,7 +107,7 @@ def test_a_model_of_ones_own_is_not_overwritten(
     assert main([*command, "--set", "refit=false"]) == 0  # writes none
     assert mine.read_text() == "mine"
     assert main([*command, "--overwrite"]) == 0
-    assert PipelineModel.load(mine.parents[1].resolve().as_uri()).stages
+    assert PipelineModel.load(f"file://{mine.parents[1]}").stages
 
 
 def test_a_sweep_over_folds_of_a_pipeline_goes_on_where_it_was(

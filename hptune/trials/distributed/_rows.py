@@ -23,7 +23,7 @@ from pyspark.sql.types import NumericType, StringType
 from hptune.errors import ConfigurationError, InputDataError
 from hptune.trials.distributed._ranking import QUERY_COLUMNS, with_queries
 
-__all__ = ["Rows", "Source", "open_rows"]
+__all__ = ["Rows", "Source", "local_uri", "open_rows"]
 
 FEATURES = "features"
 _PART = "hptune_part"
@@ -32,6 +32,11 @@ _BY_GROUP = "LeaveOneGroupOut"  # scikit-learn's name
 _MOST_GROUPS = 100
 _BITS = 32  # of the number that decides a row's part
 _FORMATS = {".csv": "csv", ".gz": "csv", ".parquet": "parquet", ".libsvm": "libsvm", ".svm": "libsvm"}
+
+
+def local_uri(path: Path) -> str:
+    """What Spark calls a path of this machine: it takes names as they are, spaces and umlauts too, and decodes none."""
+    return f"file://{path.resolve()}"
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,7 @@ class Source:
     @property
     def uri(self) -> str:
         """With its scheme: a plain path is this machine's, whatever Spark's default file system is."""
-        return self.path if "://" in self.path else Path(self.path).resolve().as_uri()
+        return self.path if "://" in self.path else local_uri(Path(self.path))
 
     @property
     def kind(self) -> str:

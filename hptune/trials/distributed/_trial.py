@@ -28,7 +28,7 @@ from hptune.trials._base import Finish, Trial
 from hptune.trials.distributed._estimators import content_of, is_barrier, with_params, workers_of
 from hptune.trials.distributed._jobs import TrialJobs
 from hptune.trials.distributed._metrics import Metrics
-from hptune.trials.distributed._rows import Rows
+from hptune.trials.distributed._rows import Rows, local_uri
 
 __all__ = [
     "COMPARISON",
@@ -128,7 +128,7 @@ class DistributedTrial(Trial):
             return Finish(model, notes=notes)
         if compared:
             write_atomically(out / COMPARISON, json.dumps(compared, indent=2) + "\n")
-        place = (out / MODEL).resolve().as_uri()
+        place = local_uri(out / MODEL)
         model.write().overwrite().save(place)
         return Finish(model, f"{type(model).__module__}.{type(model).__name__}.load({place!r})", notes)
 
