@@ -138,16 +138,22 @@ master_of() {
   echo "$master"
 }
 
+# spark_of VENV: the home of its Spark. Spark's own search for it does not survive a space in a directory's name.
+spark_of() {
+  echo "$1"/lib/python3*/site-packages/pyspark
+}
+
 # submit ARGUMENT...: becomes spark-submit.
 submit() {
-  local defaults=$PROJECT/.cache/spark-defaults.conf spark_submit=${SPARK_HOME:-$VENV}/bin/spark-submit
+  local defaults=$PROJECT/.cache/spark-defaults.conf
   write_defaults "$defaults"
+  export SPARK_HOME=${SPARK_HOME:-$(spark_of "$VENV")}
   export PYSPARK_PYTHON=${PYSPARK_PYTHON:-$VENV/bin/python}
   export PYSPARK_DRIVER_PYTHON=${PYSPARK_DRIVER_PYTHON:-$VENV/bin/python}
-  export SPARK_SUBMIT_OPTS="-Dlog4j2.configurationFile=file:$PROJECT/configs/log4j2.properties ${SPARK_SUBMIT_OPTS:-}"
+  export SPARK_SUBMIT_OPTS="-Dlog4j2.configurationFile=\"$PROJECT/configs/log4j2.properties\" ${SPARK_SUBMIT_OPTS:-}"
   # On one machine nothing needs to listen beyond loopback, nor the host's name to resolve.
   [[ $(master_of "$defaults" "$@") != local* ]] || export SPARK_LOCAL_IP=127.0.0.1
-  exec "$spark_submit" --properties-file "$defaults" "$@"
+  exec "$SPARK_HOME/bin/spark-submit" --properties-file "$defaults" "$@"
 }
 
 # demo: the sample and its features are kept for the next time, the results are those of the last run.

@@ -22,9 +22,9 @@ archive_classes() {
   local archive=$1/spark.jsa # a new Spark makes a new environment
   [[ ! -f $archive ]] || return 0
   say "archiving the classes of Spark (once; most of a minute)"
-  env -u SPARK_HOME -u SPARK_CONF_DIR SPARK_LOCAL_IP=127.0.0.1 \
+  env -u SPARK_CONF_DIR SPARK_HOME="$(spark_of "$1")" SPARK_LOCAL_IP=127.0.0.1 \
     PYSPARK_PYTHON="$1/bin/python" PYSPARK_DRIVER_PYTHON="$1/bin/python" \
-    SPARK_SUBMIT_OPTS="-XX:ArchiveClassesAtExit=$archive -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable" \
+    SPARK_SUBMIT_OPTS="-XX:ArchiveClassesAtExit=\"$archive\" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable" \
     "$1/bin/spark-submit" --conf spark.log.level=OFF "$PROJECT/tests/loaded_classes.py" >/dev/null 2>&1 ||
     say "that failed: the tests take longer"
 }

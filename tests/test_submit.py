@@ -6,8 +6,10 @@ import ast
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,18 @@ def test_the_defaults_of_an_installed_spark_win(tmp_path: Path) -> None:
     script = f"write_defaults {tmp_path}/merged; master_of {tmp_path}/merged jobs/a.py"
     assert in_submit(script, SPARK_HOME=str(tmp_path), SPARK_CONF_DIR="").stdout.strip() == "yarn"
     assert (tmp_path / "merged").read_text().startswith(DEFAULTS.read_text())
+
+
+def test_the_project_may_lie_where_names_have_spaces(tmp_path: Path) -> None:
+    project = tmp_path / "Erika's own, ä 5 %"
+    (project / "configs").mkdir(parents=True)
+    for name in ("submit.sh", "spark_defaults.conf", "configs/log4j2.properties"):
+        shutil.copy(ROOT / name, project / name)
+    (project / ".venv").symlink_to(sys.prefix)
+    script = "source ./submit.sh; unset SPARK_HOME PYSPARK_PYTHON PYSPARK_DRIVER_PYTHON; submit --version"
+    done = subprocess.run(["bash", "-c", script], cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"version {version('pyspark')}" in done.stderr
 
 
 @pytest.mark.parametrize(
