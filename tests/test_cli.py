@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyspark
 import pytest
 import xgboost
 import yaml
@@ -527,15 +528,16 @@ def test_spark_that_cannot_start_is_one_line_and_the_older_table_stays(work: Pat
 @pytest.mark.spark
 def test_the_job_runs_by_spark_submit(work: Path, tmp_path: Path) -> None:
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(sweep_file(work, engine="spark")))
-    submit = Path(sys.executable).with_name("spark-submit")
+    home = Path(pyspark.__file__).parent
     options = ["--master", "local[2,4]", "--driver-memory", "1g", "--conf", "spark.driver.host=127.0.0.1"]
     quiet = ["--conf", "spark.driver.bindAddress=127.0.0.1", "--conf", "spark.ui.enabled=false"]
     job = [str(ROOT / "jobs" / "distributed_sweep.py"), "--config", "sweep.yaml", "--out", "out"]
     finished = subprocess.run(
-        [str(submit), *options, *quiet, *job, "--cache", str(work / "cache")],
+        [str(home / "bin" / "spark-submit"), *options, *quiet, *job, "--cache", str(work / "cache")],
         cwd=tmp_path,
         env=os.environ
-        | {"PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"},
+        | {"PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
+        | {"SPARK_HOME": str(home)},
         capture_output=True,
         text=True,
         timeout=300,
