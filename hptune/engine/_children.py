@@ -177,7 +177,7 @@ class Pool:
 
     def begin(self, payload: Payload, task: FitTask) -> None:
         """Give a task to a child that has none."""
-        child = _living(self._idle) or _idle(self._environment) or self._new()
+        child = _living(self._idle) or _living(_IDLE, _kind(self._environment)) or self._new()
         self._busy[child.connection] = child, task
         child.begin(payload, task)
 
@@ -267,20 +267,13 @@ def _without_longest(task: FitTask, outcomes: Sequence[Outcome]) -> tuple[list[F
     return [shorter], [outcome for outcome in outcomes if outcome.candidate not in left]
 
 
-def _idle(environment: Mapping[str, str]) -> Child | None:
-    """A child that an earlier pool has left."""
-    kind = _kind(environment)
-    found = [child for child in _IDLE if child.kind == kind]
-    others = [child for child in _IDLE if child.kind != kind]
-    living = _living(found)
-    _IDLE[:] = others + found
-    return living
-
-
-def _living(children: list[Child]) -> Child | None:
-    """The last one that lives, taken out of the list with those that have ended: what had forked them may have."""
-    while children:
-        child = children.pop()
+def _living(children: list[Child], kind: tuple[Any, ...] | None = None) -> Child | None:
+    """The last that lives, of a kind if one is given, taken out of the list with those that have ended."""
+    for child in [each for each in reversed(children) if kind is None or each.kind == kind]:
+        try:
+            children.remove(child)
+        except ValueError:  # another thread has taken it
+            continue
         if child.lives:
             return child
         child.kill()

@@ -89,8 +89,7 @@ def sweep_file(data: Path, *, seconds: float = 0.3, bad: Sequence[Any] = (), **k
 def local_spark(master: str = LOCAL, **settings: str) -> dict[str, Any]:
     """The keys of a sweep file for Spark on this machine."""
     named = {key.replace("_", "."): value for key, value in settings.items()}
-    fixed = {"spark.ui.enabled": "false", "spark.python.daemon.module": "tests.loaded_daemon"}
-    return {"engine": "spark", "spark": {"master": master, **fixed, **named}}
+    return {"engine": "spark", "spark": {"master": master, "spark.ui.enabled": "false", **named}}
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ import psutil
 import pytest
 
 from hptune.engine import ProcessesEngine, _fork_server, _forks
-from hptune.engine._children import Child, Pool, fits_in
+from hptune.engine._children import Child, Pool, _living, fits_in
 from hptune.engine._payload import lay_down
 from hptune.records import FitTask, Outcome
 from tests.builders import flat, tasks
@@ -263,6 +263,28 @@ def test_a_child_that_has_ended_while_it_had_nothing_to_do_gets_no_task(director
         (second,) = flat(fits_in(pool, payload, tasks(1)))
     assert second.pid != first.pid
     assert (second.status, second.attempts) == ("ok", 1)
+
+
+class Idle:
+    """What `Child` has of it; when somebody asks whether it lives, another thread takes all that are there."""
+
+    def __init__(self, there: list[Any], lives: bool) -> None:
+        self._there = there
+        self._lives = lives
+
+    @property
+    def lives(self) -> bool:
+        self._there.clear()
+        return self._lives
+
+    def kill(self) -> None:
+        pass
+
+
+def test_a_child_that_another_thread_takes_is_not_taken_twice() -> None:
+    children: list[Any] = []
+    children += [Idle(children, lives=True), Idle(children, lives=False)]
+    assert _living(children) is None
 
 
 def test_a_server_that_is_killed_costs_an_attempt(directory: Path) -> None:
