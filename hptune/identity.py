@@ -7,9 +7,9 @@ import hashlib
 import json
 import platform
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -309,7 +309,8 @@ def _fold_hash(train: Any, test: Any) -> str:
     return digest.hexdigest()
 
 
-def _version(names: Iterable[str]) -> str:
+@cache
+def _version(names: tuple[str, ...]) -> str:
     for name in names:
         try:
             return version(name)
