@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +21,6 @@ from hptune.records import FitTask, Outcome, Rung
 from hptune.space import grid_candidates
 from hptune.summary import SweepResult
 from hptune.sweep import Sweep, run
-from tests import SHORT_LIVED_JVM
 
 Grid = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
@@ -172,36 +168,3 @@ class Signalled:
 def flat(stream: Iterable[list[Outcome]]) -> list[Outcome]:
     """All outcomes of an engine's stream."""
     return [outcome for arrived in stream for outcome in arrived]
-
-
-@contextmanager
-def spark_session(master: str, **settings: str) -> Iterator[Any]:
-    """A session that is listened to on loopback only, stopped at the end."""
-    from pyspark.sql import SparkSession
-
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
-    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-    builder = SparkSession.builder.master(master).appName("hptune tests")
-    fixed = {
-        "spark.driver.memory": "1g",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.log.level": "OFF",
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-        "spark.executor.extraJavaOptions": SHORT_LIVED_JVM,
-        "spark.executorEnv.OMP_WAIT_POLICY": "PASSIVE",
-    }
-    if master.startswith("local["):  # where Python workers start in this directory
-        settings["spark.python.daemon.module"] = "tests.loaded_daemon"
-    for key, value in (fixed | settings).items():
-        builder = builder.config(key, value)
-    session = builder.getOrCreate()
-    system = session.sparkContext._jvm.java.lang.System
-    try:
-        yield session
-    finally:
-        session.stop()
-        for key in settings:  # with those of its first session the Java process would begin the next ones too
-            system.clearProperty(key)

@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
 from tests import SHORT_LIVED_JVM
+from tests.sessions import end_shared_session, shared_session
 
 ROOT = Path(__file__).resolve().parents[1]
 
 TOGETHER = ("distributed", "storage")  # one process starts their servers and sessions once
 
 os.environ.setdefault("SPARK_SUBMIT_OPTS", SHORT_LIVED_JVM)
+settings.register_profile("few", max_examples=30)
 
 
 class _ByPlace(LoadFileScheduling):  # type: ignore[misc]  # xdist publishes no types
@@ -35,13 +38,38 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByPlace | N
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest first: none of it is to begin when the other processes are done."""
+    """What takes longest first: none of it is to begin when the other processes are done.
+
+    Files that share a Spark session follow one another.
+    """
     with_spark = {item.path for item in items if item.get_closest_marker("spark")}
-    items.sort(key=lambda item: (_directory(item.path) is None, item.path not in with_spark))
+    sharing = {item.path for item in items if _shares_session(item)}
+    items.sort(
+        key=lambda item: (_directory(item.path) is None, item.path not in with_spark, item.path in sharing)
+    )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if not _shares_session(item):
+        end_shared_session()  # whatever looks for an active session would find it
+
+
+def pytest_sessionfinish() -> None:
+    end_shared_session()
+
+
+def _shares_session(item: pytest.Item) -> bool:
+    return item.get_closest_marker("shares_session") is not None
 
 
 def _directory(path: Path) -> str | None:
     return next((name for name in path.parts[-3:-1] if name in TOGETHER), None)
+
+
+@pytest.fixture(scope="module")
+def spark() -> Any:
+    """A session of two slots, for files that are marked with ``shares_session``."""
+    return shared_session()
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,8 @@
 # Makes the same set-up as submit.sh, adds what the tests need and runs the test suite.
 #   ./tests/run.sh [--all | --chaos] [pytest arguments]
 # Runs in three processes, each with a file or directory at a time: Spark often leaves a core idle.
-# --all adds the slow tests, in one process; --chaos runs only the faults of docs/reliability.md, each as often as is
-# told there.
+# --all adds the slow tests, in one process, and more examples of each law; --chaos runs only the faults of
+# docs/reliability.md, each as often as is told there.
 set -euo pipefail
 # shellcheck source=submit.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../submit.sh"
@@ -39,7 +39,7 @@ prepare_synapseml() {
 
 # run_tests VENV ARGUMENT...
 run_tests() {
-  local python=$1/bin/python at_once=(--numprocesses 3 --dist loadfile --no-loadscope-reorder) suite=(-m "not slow")
+  local python=$1/bin/python at_once=(--numprocesses 3 --dist loadfile --no-loadscope-reorder) suite=(-m "not slow" --hypothesis-profile few)
   shift
   case ${1:-} in
     --all) suite=() at_once=() && shift ;;

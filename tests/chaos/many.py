@@ -16,9 +16,9 @@ import psutil
 
 from hptune import run_sweep
 from hptune.config import load_config
-from tests.builders import spark_session
 from tests.chaos.processes import is_pyspark
 from tests.chaos.tables import read_table
+from tests.sessions import spark_session
 
 __all__ = ["main"]
 

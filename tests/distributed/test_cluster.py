@@ -16,7 +16,7 @@ from pyspark.sql import SparkSession
 from sklearn.datasets import make_regression
 
 from hptune import run_sweep
-from tests.builders import spark_session
+from tests.sessions import spark_session
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 CLASS = "xgboost.spark.SparkXGBRegressor"

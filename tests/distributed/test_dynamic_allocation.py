@@ -13,8 +13,8 @@ from pyspark.sql import SparkSession
 
 from hptune.cli import main
 from hptune.trials.distributed import allocates_dynamically
-from tests.builders import spark_session
 from tests.distributed.tables import diabetes
+from tests.sessions import spark_session
 
 pytestmark = pytest.mark.spark
 

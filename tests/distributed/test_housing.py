@@ -12,9 +12,9 @@ import yaml
 from pyspark.sql import SparkSession
 
 from hptune import run_sweep
-from tests.builders import spark_session
 from tests.conftest import ROOT
 from tests.distributed.tables import diabetes
+from tests.sessions import spark_session
 
 pytestmark = pytest.mark.spark
 

@@ -21,7 +21,7 @@ from hptune import run_sweep
 from hptune.cli import main
 from hptune.errors import ConfigurationError, InputDataError
 from hptune.trials.distributed import Source, is_ranker, metrics_of, open_rows
-from tests.builders import spark_session
+from tests.sessions import spark_session
 
 pytestmark = pytest.mark.spark
 

@@ -27,8 +27,8 @@ from hptune.errors import ConfigurationError, InputDataError
 from hptune.readying import own_engine
 from hptune.status import read_status
 from hptune.trials.distributed import Source, metrics_of, open_rows
-from tests.builders import spark_session
 from tests.distributed.tables import diabetes
+from tests.sessions import spark_session
 
 pytestmark = pytest.mark.spark
 THREE_WORKERS = {"class": "xgboost.spark.SparkXGBRegressor", "params": {"num_workers": 3}}

@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -19,15 +18,11 @@ import pytest
 from hptune.engine import BY_NAME, Engine, ProcessesEngine, SerialEngine
 from hptune.interrupts import Stopped, stoppable
 from hptune.records import ERROR_BYTES, FitTask, Outcome
-from tests.builders import Signalled, flat, spark_session, tasks
+from tests.builders import Signalled, flat, tasks
+
+pytestmark = pytest.mark.shares_session
 
 ENGINES = ("serial", "processes", "spark")
-
-
-@pytest.fixture(scope="module")
-def spark() -> Iterator[Any]:
-    with spark_session("local[2,4]") as session:
-        yield session
 
 
 @pytest.fixture(

@@ -23,7 +23,8 @@ _SEARCH = """
 import sys
 from hptune.engine import active_session, engine_of
 from hptune.errors import ClusterError
-from tests.builders import spark_session, tasks
+from tests.builders import tasks
+from tests.sessions import spark_session
 from tests.engine.test_ended_session import deadly, harmless
 
 ending, bound = sys.argv[1:]

@@ -8,7 +8,6 @@ import functools
 import os
 import signal
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,16 +19,12 @@ from xgboost import XGBClassifier
 
 from hptune.engine import Engine, ProcessesEngine, SerialEngine
 from hptune.records import FitTask, Outcome
-from tests.builders import Case, assert_same_results, classes_table, flat, spark_session, swept, tasks
+from tests.builders import Case, assert_same_results, classes_table, flat, swept, tasks
 from tests.engine.test_contract import scored
 
+pytestmark = pytest.mark.shares_session
+
 ENGINES = ("processes", pytest.param("spark", marks=pytest.mark.spark))
-
-
-@pytest.fixture(scope="module")
-def spark() -> Iterator[Any]:
-    with spark_session("local[2,4]") as session:
-        yield session
 
 
 def engine_with(name: str, request: pytest.FixtureRequest, trial_timeout: float | None) -> Engine:

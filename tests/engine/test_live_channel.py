@@ -20,7 +20,8 @@ from hptune.policies import BanditPolicy, Policy, SuccessiveHalvingPolicy
 from hptune.records import Outcome
 from hptune.sweep import run
 from hptune.termination import Judge, _reports, watched
-from tests.builders import Case, evaluation, numbers_table, spark_session, sweep_of
+from tests.builders import Case, evaluation, numbers_table, sweep_of
+from tests.sessions import spark_session
 
 BANDIT = BanditPolicy(slack_factor=0.2, delay_evaluation=5)
 CASE = Case(

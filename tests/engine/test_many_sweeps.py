@@ -17,8 +17,9 @@ import pytest
 from pyspark.accumulators import Accumulator
 
 from hptune.records import FitTask, Outcome
-from tests.builders import flat, spark_session, tasks
+from tests.builders import flat, tasks
 from tests.engine.test_contract import scored
+from tests.sessions import spark_session
 
 pytestmark = pytest.mark.spark
 

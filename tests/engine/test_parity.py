@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from hptune.engine import Engine, ProcessesEngine, SerialEngine
-from tests.builders import spark_session
 from tests.engine.cases import NAMES, assert_scikit_learns_answer
 
+pytestmark = pytest.mark.shares_session
 
-@pytest.fixture(scope="module")
-def local_spark() -> Iterator[Engine]:
+
+@pytest.fixture
+def local_spark(spark: Any) -> Engine:
     from hptune.engine._spark import SparkEngine
 
-    with spark_session("local[2,4]") as session:
-        yield SparkEngine(session)
+    return SparkEngine(spark)
 
 
 @pytest.mark.parametrize("name", NAMES)

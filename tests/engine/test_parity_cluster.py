@@ -11,8 +11,8 @@ import pytest
 from pyspark import SparkContext, SparkFiles
 
 from hptune.engine import Engine
-from tests.builders import spark_session
 from tests.engine.cases import NAMES, assert_scikit_learns_answer
+from tests.sessions import spark_session
 
 pytestmark = pytest.mark.spark
 

@@ -19,8 +19,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from hptune.engine import SerialEngine, active_session, engine_of
 from hptune.engine._stream import Channel, Update
 from hptune.records import FitTask, Outcome
-from tests.builders import Case, classes_table, flat, spark_session, swept, tasks
+from tests.builders import Case, classes_table, flat, swept, tasks
 from tests.engine.test_contract import killing, scored
+from tests.sessions import spark_session
 
 pytestmark = pytest.mark.spark
 

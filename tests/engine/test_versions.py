@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,16 +12,17 @@ from hptune.engine import ProcessesEngine, SerialEngine
 from hptune.engine._versions import _checked
 from hptune.errors import ClusterError
 from hptune.fitters import difference, loaded_versions
-from tests.builders import flat, spark_session, tasks
+from tests.builders import flat, tasks
 from tests.engine.test_contract import scored
 
+pytestmark = pytest.mark.shares_session
 
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Any]:
+
+@pytest.fixture
+def engine(spark: Any) -> Any:
     from hptune.engine._spark import SparkEngine
 
-    with spark_session("local[2,4]") as session:
-        yield SparkEngine(session)
+    return SparkEngine(spark)
 
 
 def test_everything_that_differs_is_named() -> None:

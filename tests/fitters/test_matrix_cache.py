@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,15 +19,11 @@ from hptune.observers import Observer
 from hptune.plan import make_plan
 from hptune.records import Outcome
 from hptune.sweep import run
-from tests.builders import Case, classes_table, evaluation, flat, spark_session, sweep_of, swept
+from tests.builders import Case, classes_table, evaluation, flat, sweep_of, swept
+
+pytestmark = pytest.mark.shares_session
 
 GRID = [{"max_depth": depth, "n_estimators": rounds} for depth in (1, 2, 3, 4) for rounds in (1, 2)]
-
-
-@pytest.fixture(scope="module")
-def spark() -> Iterator[Any]:
-    with spark_session("local[2,4]") as session:
-        yield session
 
 
 def outcomes(engine: Engine, run_id: str, candidates: list[dict[str, Any]] = GRID) -> list[Outcome]:

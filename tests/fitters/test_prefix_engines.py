@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,14 +15,9 @@ from hptune.engine import Engine, ProcessesEngine, SerialEngine
 from hptune.observers import Observer
 from hptune.records import Outcome
 from hptune.sweep import run
-from tests.builders import (
-    Case,
-    assert_same_results,
-    classes_table,
-    grid_search,
-    spark_session,
-    sweep_of,
-)
+from tests.builders import Case, assert_same_results, classes_table, grid_search, sweep_of
+
+pytestmark = pytest.mark.shares_session
 
 SETTINGS, FOLDS = 3, 5
 
@@ -42,14 +36,12 @@ def case() -> Case:
         pytest.param("spark", marks=pytest.mark.spark),
     ]
 )
-def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+def engine(request: pytest.FixtureRequest) -> Engine:
     if request.param != "spark":
-        yield SerialEngine() if request.param == "serial" else ProcessesEngine(2)
-        return
+        return SerialEngine() if request.param == "serial" else ProcessesEngine(2)
     from hptune.engine._spark import SparkEngine
 
-    with spark_session("local[2,4]") as session:
-        yield SparkEngine(session)
+    return SparkEngine(request.getfixturevalue("spark"))
 
 
 class Seen(Observer):

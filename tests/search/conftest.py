@@ -1,20 +1,10 @@
-"""One Spark session for all tests of the searches."""
+"""Where searches of tests fit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
-from tests.builders import spark_session
-
-
-@pytest.fixture(scope="package")
-def spark() -> Iterator[Any]:
-    """A session of two slots."""
-    with spark_session("local[2,4]") as session:
-        yield session
 
 
 @pytest.fixture(

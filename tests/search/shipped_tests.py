@@ -14,7 +14,7 @@ import pytest
 import sklearn.model_selection
 
 import hptune
-from tests.builders import spark_session
+from tests.sessions import spark_session
 
 # Cases that cannot pass on a cluster, by the beginning of their names, each with its reason. Those of the halving
 # searches, which are scikit-learn's own, stay in: search0 and search1 are ours.

@@ -22,6 +22,8 @@ from hptune.errors import ConfigurationError
 from hptune.journal import read_journal
 from hptune.space import choice, float_, int_
 
+pytestmark = pytest.mark.shares_session
+
 X, Y = make_classification(150, 6, random_state=0)
 SPACE = {"C": float_(0.001, 100, log=True), "fit_intercept": [True, False]}
 

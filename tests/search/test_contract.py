@@ -17,6 +17,8 @@ from sklearn.preprocessing import StandardScaler
 from tests.search.cases import CASES, C, Case, groups, table, weights
 from tests.search.comparison import assert_same_search
 
+pytestmark = pytest.mark.shares_session
+
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_answer_is_scikit_learns(name: str, place: Any) -> None:

@@ -22,6 +22,8 @@ from hptune.journal import read_journal
 from hptune.policies import BanditPolicy, Policy, RacingPolicy, SuccessiveHalvingPolicy
 from hptune.space import float_
 
+pytestmark = pytest.mark.shares_session
+
 X, Y = make_regression(150, 6, noise=5.0, random_state=0)
 ESTIMATOR = XGBRegressor(n_estimators=30, max_depth=3, subsample=0.5, seed=0, n_jobs=1)
 POLICIES: dict[str, Policy] = {

@@ -13,6 +13,8 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from tests.search.comparison import OURS
 
+pytestmark = pytest.mark.shares_session
+
 ESTIMATORS = {
     "Ridge": (Ridge, {"alpha": [0.1, 1.0]}),
     "LogisticRegression": (LogisticRegression, {"C": [0.1, 1.0]}),

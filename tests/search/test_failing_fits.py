@@ -16,6 +16,8 @@ from tests.search.cases import table
 from tests.search.comparison import Case, assert_same_search
 from tests.search.estimators import CannotBePickled, Failing, Lethal
 
+pytestmark = pytest.mark.shares_session
+
 
 class DefinedHere(Exception):
     """Picklable, in a module of tests."""

@@ -23,6 +23,8 @@ from hptune.locks import held
 from hptune.status import read_status
 from tests.search.comparison import Case, assert_same_search
 
+pytestmark = pytest.mark.shares_session
+
 X, Y = make_classification(120, 6, random_state=0)
 GRID = {"C": [0.1, 1.0, 10.0]}
 ROOT = Path(__file__).parents[2]

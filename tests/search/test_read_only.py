@@ -21,6 +21,8 @@ from sklearn.svm import SVC
 from tests.search.comparison import Case, assert_same_search
 from tests.search.estimators import WritesIntoX
 
+pytestmark = pytest.mark.shares_session
+
 ROWS = 1200  # with 8 columns more than the 64 KiB from which on arrays are mapped
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(ROWS, 8))

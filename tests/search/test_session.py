@@ -24,6 +24,8 @@ from hptune import GridSearchCV, RandomizedSearchCV
 from tests.search.cases import C, table
 from tests.search.estimators import Timed
 
+pytestmark = pytest.mark.shares_session
+
 
 def searches(place: Any, **options: Any) -> list[Any]:
     return [

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,11 @@ import pytest
 
 import hptune
 from hptune.errors import AllTrialsFailedError, ConfigurationError
-from tests.builders import spark_session
 from tests.trials.functions import parabola
 
+pytestmark = pytest.mark.shares_session
+
 SPACE = {"x": "uniform(-3, 5)"}
-
-
-@pytest.fixture(scope="module")
-def spark() -> Iterator[Any]:
-    with spark_session("local[2,4]") as session:
-        yield session
 
 
 @pytest.mark.slow

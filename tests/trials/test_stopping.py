@@ -15,8 +15,9 @@ from hptune.policies import BanditPolicy
 from hptune.records import Objective
 from hptune.sweep import TrialSweep, run
 from hptune.trials import FunctionTrial
-from tests.builders import spark_session
 from tests.trials import functions
+
+pytestmark = pytest.mark.shares_session
 
 SCRIPTS = Path(__file__).parent / "scripts"
 SCORE = Objective("score")
@@ -77,9 +78,9 @@ def test_a_script_that_does_not_listen_is_ended(tmp_path: Path) -> None:
 
 
 @pytest.mark.spark
+@pytest.mark.usefixtures("spark")
 def test_a_script_on_an_executor_is_stopped(tmp_path: Path) -> None:
-    with spark_session("local[2,4]"):
-        _, bad = climbs(tmp_path / "out", "spark")
+    _, bad = climbs(tmp_path / "out", "spark")
     assert bad.files["stdout.txt"].read_text().startswith("stopped after")
 
 
