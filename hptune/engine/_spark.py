@@ -172,7 +172,12 @@ class _Run:
         self.payload = self.sc.broadcast(self._shared(work))
 
     def outcomes(self, tasks: Sequence[FitTask]) -> Iterator[list[Outcome]]:
-        """One outcome for every cell of every task."""
+        """One outcome for every cell of every task.
+
+        Fits whose outcomes were lost on their way run again, and from then on jobs return what they deliver: an
+        update that raises on the driver ends Spark's accumulator channel for the whole session, a new accumulator's
+        too. Suspects run alone, and what ends its process even then is a crashed row.
+        """
         missing = {task.id: task for task in tasks}
         while fine := [task for task in missing.values() if task.id not in self.suspects]:
             self.aborted = False
@@ -180,11 +185,13 @@ class _Run:
                 for outcome in arrived:
                     missing.pop(outcome.fit_id, None)
                 yield arrived
-            if not self.aborted:
-                break
             still = [task.id for task in fine if task.id in missing]
-            self.suspects.update(still[: self.engine.slots])
-        yield from self._rescued(missing)
+            if self.aborted or self.stream.broken:
+                self.suspects.update(still[: self.engine.slots])
+            elif set(still) - self.suspects:
+                self.stream.give_up()
+        for task in missing.values():
+            yield self._alone(task) or failed(task, CRASHED, status="crashed")
 
     def fed(self, feed: Feed) -> Iterator[list[Outcome]]:
         """One outcome for every cell of every task that `feed` gives."""
@@ -205,7 +212,9 @@ class _Run:
                 if outcomes:
                     yield outcomes
             elif missing:
-                yield from self._rescued(missing)
+                if missing.keys() - self.suspects:
+                    self.stream.give_up()
+                yield from self.outcomes(list(missing.values()))
                 missing = {}
             else:
                 return
@@ -249,9 +258,10 @@ class _Run:
         cost = {task.id: task.cost for task in first}
         unheard = set(cost)
         waiting = self._jobs([(task,) for task in first])
+        at_once = slots if self.stream.broken else self.engine.max_jobs
         running = 0
         while running or waiting:
-            while waiting and running < self.engine.max_jobs:
+            while waiting and running < at_once:
                 self._submit(waiting.popleft())
                 running += 1
             outcomes, done = self._arrived()
@@ -286,9 +296,13 @@ class _Run:
                 return outcomes, done
 
     def _jobs(self, bundles: Sequence[Bundle]) -> deque[Sequence[Bundle]]:
-        """All bundles as one Spark job; where tasks are bounded, a job for each, so that they can wait."""
-        bounded = self.engine.max_tasks is not None
-        return deque([[bundle] for bundle in bundles] if bounded else [bundles])
+        """All bundles as one Spark job.
+
+        Where tasks are bounded, a job for each, so that they can wait, and where outcomes come as the results of
+        jobs, so that they need not wait for each other.
+        """
+        apart = self.engine.max_tasks is not None or self.stream.broken
+        return deque([[bundle] for bundle in bundles] if apart else [bundles])
 
     def _note(self, done: _Done) -> None:
         self.suspects.update(done.suspects)
@@ -298,29 +312,8 @@ class _Run:
             _log.warning(_ABORTED, exc_info=done.error)
             self.aborted |= not done.suspects
 
-    def _rescued(self, missing: dict[int, FitTask]) -> Iterator[list[Outcome]]:
-        """Tasks whose outcomes did not arrive: again, this time through the job's own result.
-
-        An update that raises on the driver ends Spark's accumulator channel for the whole session, a new
-        accumulator's too, so this pass does not rely on it. Suspects run alone, each in a process apart, and
-        what ends its process even then is a crashed row.
-        """
-        lost = [(task,) for task in missing.values() if task.id not in self.suspects]
-        for bundles in self._jobs(lost):
-            lines: list[str] = []
-            try:
-                lines = self._collected(bundles)
-            except Exception as error:
-                self._note(_Done((), error))
-            if found := [read_outcome(line) for line in lines]:
-                for outcome in found:
-                    missing.pop(outcome.fit_id, None)
-                yield found
-        for task in missing.values():
-            yield self._alone(task) or failed(task, CRASHED, status="crashed")
-
     def _alone(self, task: FitTask) -> list[Outcome]:
-        """What becomes of a suspect, none where the job is aborted.
+        """What becomes of a suspect, in a process apart; none where the job is aborted.
 
         The fit cannot have ended Spark's worker: where that is lost, it is tried again. It may well have ended a
         whole executor, by the memory that it takes: this costs too much to be tried without end.
@@ -343,20 +336,27 @@ class _Run:
         thread.start()
 
     def _stream_job(self, bundles: Sequence[Bundle]) -> None:
-        accumulator, key = self.stream.accumulator, self.stream.key
+        accumulator, key, broken = self.stream.accumulator, self.stream.key, self.stream.broken
         fits = fits_of(self._fitting())
 
-        def fit(partition: Iterable[Bundle]) -> Iterator[int]:
+        def fit(partition: Iterable[Bundle]) -> Iterator[int | list[bytes]]:
             for task, outcomes in fits(partition):
                 if outcomes is None:
                     yield task.id
+                    continue
+                lines = [outcome.to_json().encode() for outcome in outcomes]
+                if broken:
+                    yield lines
                 else:
-                    accumulator.add([(key, [outcome.to_json().encode() for outcome in outcomes])])
+                    accumulator.add([(key, lines)])
 
         try:
             self._describe()
-            suspects = self._rdd(bundles).mapPartitions(fit).collect()
-            self.stream.queue.put(_Done(suspects))
+            returned = self._rdd(bundles).mapPartitions(fit).collect()
+            for lines in returned:
+                if isinstance(lines, list):
+                    self.stream.queue.put(lines)
+            self.stream.queue.put(_Done([task for task in returned if isinstance(task, int)]))
         except Exception as error:  # an aborted job: what is missing is counted and runs again
             alone = bundles[0] if len(bundles) == 1 else ()
             self.stream.queue.put(_Done([task.id for task in alone], error))

@@ -28,6 +28,7 @@ _QUEUES: dict[str, queue.SimpleQueue[Any]] = {}  # of this process's open stream
 _ACCUMULATORS: weakref.WeakKeyDictionary[SparkContext, Accumulator[list[Update]]] = (
     weakref.WeakKeyDictionary()
 )
+_BROKEN: weakref.WeakSet[SparkContext] = weakref.WeakSet()  # an update was lost: so will be all that follow
 
 
 class Channel(AccumulatorParam[list[Update]]):
@@ -68,6 +69,16 @@ class OutcomeStream:
             _ACCUMULATORS[sc] = sc.accumulator([], Channel())
         self.accumulator = _ACCUMULATORS[sc]
         _QUEUES[self.key] = self.queue
+        self._sc = sc
+
+    @property
+    def broken(self) -> bool:
+        """Whether updates no longer arrive in this Spark context: jobs have to return their outcomes."""
+        return self._sc in _BROKEN
+
+    def give_up(self) -> None:
+        """Note that an update was lost."""
+        _BROKEN.add(self._sc)
 
     def close(self) -> None:
         """Ignore updates that come later."""

@@ -138,8 +138,14 @@ def test_where_tasks_are_bounded_a_crash_costs_no_other_fit(engine: Any, tmp_pat
     assert len(list(tmp_path.iterdir())) == 11
 
 
+def traced(task: FitTask, *, directory: str) -> list[Outcome]:
+    """Leaves a trace of its own each time; says that it is long, so that it is not packed."""
+    Path(directory, f"{task.id}-{uuid.uuid4().hex}").touch()
+    return [replace(outcome, work_time=60.0) for outcome in scored(task)]
+
+
 def test_a_poisoned_update_on_the_driver_costs_no_outcome(
-    engine: Any, monkeypatch: pytest.MonkeyPatch
+    engine: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     update = Channel.addInPlace
     raised: list[bool] = []
@@ -151,8 +157,15 @@ def test_a_poisoned_update_on_the_driver_costs_no_outcome(
         return update(self, value1, value2)
 
     monkeypatch.setattr(Channel, "addInPlace", poisoned)
-    for _ in range(2):  # Spark's channel stays broken for later sweeps of the session
-        outcomes = flat(engine.run(tasks(8, rungs=2), scored, "test"))
-        assert sorted(outcome.candidate for outcome in outcomes) == list(range(16))
-        assert {outcome.status for outcome in outcomes} == {"ok"}
+    outcomes = flat(engine.run(tasks(8, rungs=2), scored, "test"))
+    assert sorted(outcome.candidate for outcome in outcomes) == list(range(16))
+    assert {outcome.status for outcome in outcomes} == {"ok"}
     assert raised
+
+    # Spark's channel stays broken for later sweeps of the session, which fit nothing twice and tell each fit's end
+    stream = engine.run(tasks(20), functools.partial(traced, directory=str(tmp_path)), "test")
+    first = next(stream)
+    begun = len(list(tmp_path.iterdir()))
+    outcomes = flat([first, *stream])
+    assert begun < 20 == len(list(tmp_path.iterdir()))
+    assert sorted(outcome.candidate for outcome in outcomes) == list(range(20))
