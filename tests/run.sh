@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the same set-up as submit.sh, adds what the tests need and runs the test suite.
 #   ./tests/run.sh [--all | --chaos] [pytest arguments]
-# Runs in three processes, each with a file or directory at a time: Spark often leaves a core idle.
+# Runs in four processes, each with a file or directory at a time: Spark often leaves a core idle.
 # --all adds the slow tests, in one process, and more examples of each law; --chaos runs only the faults of
 # docs/reliability.md, each as often as is told there.
 set -euo pipefail
@@ -15,6 +15,12 @@ install_test_tools() {
   say "installing the test tools"
   pip_install "$1" --require-hashes -r "$pins"
   inputs "$pins" >"$1/tests-installed.txt"
+}
+
+# install_emulator VENV: Azurite, which the tests of storage would otherwise install when they begin.
+install_emulator() {
+  (cd "$PROJECT" && "$1/bin/python" -c "from tests.storage.azurite import installed; installed()") ||
+    say "the storage emulator could not be installed: its tests will tell why"
 }
 
 # archive_classes VENV: Spark's JVMs start in two thirds of the time from an archive of the classes that they load.
@@ -39,14 +45,14 @@ prepare_synapseml() {
 
 # run_tests VENV ARGUMENT...
 run_tests() {
-  local python=$1/bin/python at_once=(--numprocesses 3 --dist loadfile --no-loadscope-reorder) suite=(-m "not slow" --hypothesis-profile few)
+  local python=$1/bin/python at_once=(--numprocesses 4 --dist loadfile --no-loadscope-reorder) suite=(-m "not slow" --hypothesis-profile few)
   shift
   case ${1:-} in
     --all) suite=() at_once=() && shift ;;
     --chaos) suite=(tests/chaos) && shift ;;
   esac
   export PYSPARK_PYTHON=$python PYSPARK_DRIVER_PYTHON=$python SPARK_LOCAL_IP=127.0.0.1
-  export OMP_WAIT_POLICY=PASSIVE # idle threads that spin take the cores of the other two processes
+  export OMP_WAIT_POLICY=PASSIVE # idle threads that spin take the cores of the other processes
   unset SPARK_HOME SPARK_CONF_DIR
   unset PYTHONDONTWRITEBYTECODE # hundreds of processes would compile the package anew
   cd "$PROJECT"
@@ -56,6 +62,7 @@ run_tests() {
 main() {
   set_up
   install_test_tools "$VENV"
+  install_emulator "$VENV"
   archive_classes "$VENV"
   [[ ${1:-} != --all ]] || prepare_synapseml
   run_tests "$VENV" "$@"

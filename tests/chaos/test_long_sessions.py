@@ -53,7 +53,7 @@ def growth(values: list[float]) -> float:
 
 @row(32, "many sweeps in one Spark session", tries=2, short=1)
 def test_a_session_stays_flat(home: Home, ref: Table, seed: int, figures: Figures) -> None:
-    number = (10, 50)[seed]
+    number = (8, 50)[seed]
     run = many(home, number)
     done = run.wait(3600)
     assert done.code == 0, done.errors[-3000:]
