@@ -117,7 +117,7 @@ def test_a_few_sweeps_outlive_one_fault_after_the_other(home: Home, ref: Table, 
     # Workers are looked for once the daemon has its limit, which later ones inherit: none may escape.
     for kind in (home.processes.daemons, home.processes.workers):
         for process in kind():
-            process.rlimit(psutil.RLIMIT_AS, (2 << 30, 2 << 30))
+            process.rlimit(psutil.RLIMIT_AS, (3 << 29, 3 << 29))
     figures["kills"] = kills = each_sweep_loses_one(
         home, run, len(bad), random.Random(0), home.processes.workers
     )

@@ -145,6 +145,7 @@ def test_rankers_are_known_in_pipelines_and_regressors_are_none(spark: SparkSess
     assert not is_ranker(SparkXGBRegressor()) and not is_ranker(Pipeline(stages=[SparkXGBRegressor()]))
 
 
+@pytest.mark.slow
 def test_ndcg_is_the_metric_of_rankers(spark: SparkSession) -> None:
     def load(name: str) -> Any:
         return RegressionEvaluator

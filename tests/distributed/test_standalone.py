@@ -18,7 +18,7 @@ import hptune
 from tests.chaos.cluster import HOSTS, Cluster
 from tests.conftest import ROOT
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +42,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    "class_name", ["SparkXGBRegressor", pytest.param("SparkXGBRanker", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("class_name", ["SparkXGBRegressor", "SparkXGBRanker"])
 def test_two_workers_train_a_trial_on_two_hosts(
     cluster: Cluster, table: Path, tmp_path: Path, class_name: str
 ) -> None:

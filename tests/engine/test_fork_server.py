@@ -108,7 +108,7 @@ def ending_its_process(task: FitTask) -> list[Outcome]:
     os._exit(3)
 
 
-@pytest.mark.parametrize("fork", [False, True])
+@pytest.mark.parametrize("fork", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_fit_that_has_ended_its_process_when_it_is_given_up_is_a_row(directory: Path, fork: bool) -> None:
     child, (task,) = Child({}, fork=fork), tasks(1)
     child.begin(lay_down(ending_its_process, directory), task)
@@ -159,6 +159,7 @@ print([o.status for o in outcomes], flush=True)
 """
 
 
+@pytest.mark.slow
 def test_many_open_files_a_blocked_signal_and_a_fork_of_the_parent_do_no_harm(directory: Path) -> None:
     driver = subprocess.Popen(
         [sys.executable, "-c", ODD],

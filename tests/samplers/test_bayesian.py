@@ -89,9 +89,8 @@ def tried(sampler: Sampler, score: Callable[[Params], float], n: int, at_once: i
     return candidates
 
 
-@pytest.mark.parametrize(
-    "name", [name if name == "mixed" else pytest.param(name, marks=pytest.mark.slow) for name in FUNCTIONS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_tpe_beats_random(name: str) -> None:
     function, space = FUNCTIONS[name]
 

@@ -37,8 +37,14 @@ def scikit_learns(kind: str, name: str) -> dict[str, str]:
     return checked(getattr(sklearn.model_selection, kind), name)
 
 
-@pytest.mark.parametrize("name", ["Ridge", pytest.param("LogisticRegression", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("kind", OURS)
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        pytest.param(kind, name, marks=[pytest.mark.slow] * ((kind, name) != ("GridSearchCV", "Ridge")))
+        for kind in OURS
+        for name in ESTIMATORS
+    ],
+)
 def test_the_checks_end_as_scikit_learns_in_this_process(kind: str, name: str) -> None:
     theirs = scikit_learns(kind, name)
     assert len(theirs) > 40
