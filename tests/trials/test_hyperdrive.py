@@ -50,7 +50,7 @@ def test_the_tutorial(
         policy=None,
         primary_metric_name="Accuracy",
         primary_metric_goal=PrimaryMetricGoal.MAXIMIZE,
-        max_total_runs=4,
+        max_total_runs=6,
         max_concurrent_runs=4,
     )
     experiment = Experiment(workspace=ws, name="hyperdrive_training")
@@ -58,10 +58,10 @@ def test_the_tutorial(
 
     for child_run in hyperdrive_run.get_children():
         print(child_run.id, child_run.get_metrics())
-    assert capsys.readouterr().out.count("'Accuracy': 0.") == 4
+    assert capsys.readouterr().out.count("'Accuracy': 0.") == 6
     ranked = hyperdrive_run.get_children_sorted_by_primary_metric()
     values = [run["best_primary_metric"] for run in ranked]
-    assert len(ranked) == 4 and values == sorted(values, reverse=True)
+    assert len(ranked) == 6 and values == sorted(values, reverse=True)
     best_run = hyperdrive_run.get_best_run_by_primary_metric()
     assert best_run is not None and best_run.get_metrics()["Accuracy"] == values[0]
     assert best_run.get_status() == "Completed"
@@ -69,7 +69,7 @@ def test_the_tutorial(
     assert "outputs/model.pkl" in best_run.get_file_names()
     best_run.download_file("outputs/model.pkl", tmp_path / "model.pkl")
     assert (tmp_path / "model.pkl").stat().st_size > 100
-    assert hyperdrive_run.get_metrics().keys() == {f"hyperdrive_training_{n}" for n in range(4)}
+    assert hyperdrive_run.get_metrics().keys() == {f"hyperdrive_training_{n}" for n in range(6)}
 
 
 def config_of(script: ScriptRunConfig, **keys: Any) -> HyperDriveConfig:
