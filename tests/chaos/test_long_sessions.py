@@ -24,10 +24,12 @@ from tests.chaos.tables import Table, read_table
 pytestmark = pytest.mark.spark
 Kind = Callable[[], Sequence[psutil.Process]]
 FAULTS = (
-    "in three sweeps of one session where a task has one attempt (4): a Python worker killed at a random point of each,"
-    " parameter sets that are refused memory (22), or raise what cannot be pickled, 50 MiB or emoji (24)"
+    "after 8 sweeps (32), in three of the same session, where a task has one attempt (4): a Python worker killed at a"
+    " random point of each, parameter sets that are refused memory (22), or raise what cannot be pickled, 50 MiB or"
+    " emoji (24)"
 )
 FIRST = 5  # until then a session warms up
+UNDISTURBED = 8
 
 
 def many(home: Home, number: int, *bad: Sequence[Any], **settings: str) -> Run:
@@ -51,9 +53,9 @@ def growth(values: list[float]) -> float:
     return 100 * (statistics.median(late) / max(statistics.median(early), 1) - 1)
 
 
-@row(32, "many sweeps in one Spark session", tries=2, short=1)
+@row(32, "many sweeps in one Spark session", tries=2)
 def test_a_session_stays_flat(home: Home, ref: Table, seed: int, figures: Figures) -> None:
-    number = (8, 50)[seed]
+    number = (10, 50)[seed]
     run = many(home, number)
     done = run.wait(3600)
     assert done.code == 0, done.errors[-3000:]
@@ -61,6 +63,10 @@ def test_a_session_stays_flat(home: Home, ref: Table, seed: int, figures: Figure
     figures["sweeps"] = len(seen)
     assert [line["sha256"] for line in seen] == [ref.sha256] * number
     assert_flat(seen, figures)
+    assert_workers_flat(seen, figures)
+
+
+def assert_workers_flat(seen: list[dict[str, Any]], figures: Figures) -> None:
     ends = set.intersection(*(set(line["workers"]) for line in seen[FIRST - 1 :]))
     for worker in ends:
         grown = growth([line["workers"].get(worker, 0) for line in seen])
@@ -76,10 +82,10 @@ def assert_flat(seen: list[dict[str, Any]], figures: Figures) -> None:
         assert grown < most, name
 
 
-def each_sweep_loses_one(home: Home, run: Run, number: int, chosen: random.Random, *kinds: Kind) -> int:
+def each_sweep_loses_one(home: Home, run: Run, sweeps: range, chosen: random.Random, *kinds: Kind) -> int:
     """At a random point of each sweep a process of a random kind is killed, where there is one; how many were."""
     kills = 0
-    for sweep in range(number):
+    for sweep in sweeps:
         run.out = home.directory / "many" / str(sweep)
         point = chosen.randrange(FITS)
         wait_until(lambda n=sweep: run.out.exists() or len(lines(run)) > n or run.ended, 900)
@@ -98,7 +104,7 @@ def test_random_faults_change_no_table(home: Home, ref: Table, figures: Figures)
     raising, ending = [BAD("raise", "sys.exit", "raise emoji")], [BAD("exit")]
     run = many(home, number, [], raising, [], raising, [], ending)
     kinds = home.processes.workers, home.processes.workers, home.processes.daemons
-    kills = each_sweep_loses_one(home, run, number, random.Random(1), *kinds)
+    kills = each_sweep_loses_one(home, run, range(number), random.Random(1), *kinds)
     done = run.wait(3600)
     assert done.code == 0, done.errors[-3000:]
     seen = lines(run)
@@ -112,22 +118,27 @@ def test_random_faults_change_no_table(home: Home, ref: Table, figures: Figures)
 @row(46, FAULTS, short=1)
 def test_a_few_sweeps_outlive_one_fault_after_the_other(home: Home, ref: Table, figures: Figures) -> None:
     bad = [[], [BAD("raise unpicklable", "raise 50 MiB", "raise emoji")], [BAD("memory")]]
-    run = many(home, len(bad), *bad, master="local[2]")
+    number = UNDISTURBED + len(bad)
+    run = many(home, number, *[[]] * UNDISTURBED, *bad, master="local[2]")
     wait_until(home.processes.daemons, what="Python's daemon")
     # Workers are looked for once the daemon has its limit, which later ones inherit: none may escape.
     for kind in (home.processes.daemons, home.processes.workers):
         for process in kind():
             process.rlimit(psutil.RLIMIT_AS, (3 << 29, 3 << 29))
     figures["kills"] = kills = each_sweep_loses_one(
-        home, run, len(bad), random.Random(0), home.processes.workers
+        home, run, range(UNDISTURBED, number), random.Random(0), home.processes.workers
     )
     done = run.wait()
     assert done.code == 0, done.errors[-3000:]
     assert kills
-    assert [line["sha256"] for line in lines(run)] == [ref.sha256] * len(bad)
-    (failed,) = {row["error"].splitlines()[-1] for row in failed_rows(home.directory / "many" / "2")}
+    seen = lines(run)
+    assert [line["sha256"] for line in seen] == [ref.sha256] * number
+    assert_flat(seen[:UNDISTURBED], figures)
+    assert_workers_flat(seen[:UNDISTURBED], figures)
+    raised, refused = home.directory / "many" / f"{number - 2}", home.directory / "many" / f"{number - 1}"
+    (failed,) = {row["error"].splitlines()[-1] for row in failed_rows(refused)}
     assert failed.startswith("MemoryError") or "Unable to allocate" in failed
-    assert len(failed_rows(home.directory / "many" / "1")) == 3
+    assert len(failed_rows(raised)) == 3
 
 
 def failed_rows(out: Path) -> list[dict[str, Any]]:
