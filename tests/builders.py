@@ -1,4 +1,4 @@
-"""What several test packages build: tables to learn from, sweeps, scikit-learn's answer, Spark sessions."""
+"""What several test packages build: tables to learn from, sweeps, scikit-learn's answer."""
 
 from __future__ import annotations
 

@@ -43,9 +43,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Files that share a Spark session follow one another.
     """
     with_spark = {item.path for item in items if item.get_closest_marker("spark")}
-    sharing = {item.path for item in items if _shares_session(item)}
     items.sort(
-        key=lambda item: (_directory(item.path) is None, item.path not in with_spark, item.path in sharing)
+        key=lambda item: (_directory(item.path) is None, item.path not in with_spark, _shares_session(item))
     )
 
 

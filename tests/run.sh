@@ -19,7 +19,7 @@ install_test_tools() {
 
 # install_emulator VENV: Azurite, which the tests of storage would otherwise install when they begin.
 install_emulator() {
-  (cd "$PROJECT" && "$1/bin/python" -c "from tests.storage.azurite import installed; installed()") ||
+  (cd "$PROJECT" && "$1/bin/python" -c "from tests.storage.azurite import installed; installed()") 2>/dev/null ||
     say "the storage emulator could not be installed: its tests will tell why"
 }
 
@@ -45,7 +45,9 @@ prepare_synapseml() {
 
 # run_tests VENV ARGUMENT...
 run_tests() {
-  local python=$1/bin/python at_once=(--numprocesses 4 --dist loadfile --no-loadscope-reorder) suite=(-m "not slow" --hypothesis-profile few)
+  local python=$1/bin/python
+  local at_once=(--numprocesses 4 --dist loadfile --no-loadscope-reorder)
+  local suite=(-m "not slow" --hypothesis-profile few)
   shift
   case ${1:-} in
     --all) suite=() at_once=() && shift ;;
