@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -42,9 +43,12 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("class_name", ["SparkXGBRegressor", "SparkXGBRanker"])
+@pytest.mark.parametrize(
+    ("class_name", "metric"),
+    [("SparkXGBRegressor", "R^2"), ("SparkXGBRanker", "ndcg")],
+)
 def test_two_workers_train_a_trial_on_two_hosts(
-    cluster: Cluster, table: Path, tmp_path: Path, class_name: str
+    cluster: Cluster, table: Path, tmp_path: Path, class_name: str, metric: str
 ) -> None:
     params = {"num_workers": 2, "max_depth": 2, "verbose": False}
     config: dict[str, Any] = {
@@ -52,7 +56,7 @@ def test_two_workers_train_a_trial_on_two_hosts(
         "estimator": {"class": f"xgboost.spark.{class_name}", "params": params},
         "search_space": {"n_estimators": [1, 20]},
         "limits": {"max_concurrent_trials": 2},
-        "cv": {"type": "holdout", "validation": 0.3},
+        "cv": {"type": "holdout", "validation": 0.3, "test": 0.3},
         **cluster.settings(spark_sql_shuffle_partitions="2"),
     }
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(config))
@@ -69,6 +73,8 @@ def test_two_workers_train_a_trial_on_two_hosts(
     result = hptune.load(tmp_path / "out")
     assert result.table["status"].tolist() == ["ok", "ok"]
     assert result.best_params == {"n_estimators": 20}
+    compared = json.loads((tmp_path / "out" / "test_metrics.json").read_text())
+    assert compared.keys() == {"untuned", "tuned"} and metric in compared["tuned"]
     assert (tmp_path / "out" / "model" / "stages").is_dir()
     assert {path.parent.name for path in cluster.directory.glob("work-*/app-*")} == {
         f"work-{host}" for host in HOSTS
