@@ -163,9 +163,10 @@ def test_a_poisoned_update_on_the_driver_costs_no_outcome(
     assert raised
 
     # Spark's channel stays broken for later sweeps of the session, which fit nothing twice and tell each fit's end
-    stream = engine.run(tasks(20), functools.partial(traced, directory=str(tmp_path)), "test")
+    stream = engine.run(tasks(20, rungs=2), functools.partial(traced, directory=str(tmp_path)), "test")
     first = next(stream)
     begun = len(list(tmp_path.iterdir()))
     outcomes = flat([first, *stream])
     assert begun < 20 == len(list(tmp_path.iterdir()))
-    assert sorted(outcome.candidate for outcome in outcomes) == list(range(20))
+    assert sorted(outcome.candidate for outcome in outcomes) == list(range(40))
+    assert {outcome.status for outcome in outcomes} == {"ok"}
