@@ -79,9 +79,7 @@ def table(case: Case) -> dict[str, Any]:
     return cv_table(sweep.candidates, collect_cells(outcomes, plan.n_candidates, 2), ["score"])
 
 
-SLOWLY = settings(
-    max_examples=settings.default.max_examples // 4, deadline=None, suppress_health_check=list(HealthCheck)
-)
+SLOWLY = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @SLOWLY

@@ -24,12 +24,12 @@ from tests.chaos.tables import Table, read_table
 pytestmark = pytest.mark.spark
 Kind = Callable[[], Sequence[psutil.Process]]
 FAULTS = (
-    "after 8 sweeps (32), in three of the same session, where a task has one attempt (4): a Python worker killed at a"
+    "after 10 sweeps (32), in three of the same session, where a task has one attempt (4): a Python worker killed at a"
     " random point of each, parameter sets that are refused memory (22), or raise what cannot be pickled, 50 MiB or"
     " emoji (24)"
 )
 FIRST = 5  # until then a session warms up
-UNDISTURBED = 8
+UNDISTURBED = 10
 
 
 def many(home: Home, number: int, *bad: Sequence[Any], **settings: str) -> Run:
