@@ -139,7 +139,18 @@ class _Clock(xgb.callback.TrainingCallback):
 def _matrix_key(estimator: Any, rows: Hashable) -> Hashable:
     """Everything that reaches the matrix and may differ between the candidates of a run."""
     params = estimator.get_params(deep=False)
+    if _cuts_follow_the_fit(params):
+        return rows, uuid.uuid4().hex
     try:
         return rows, type(estimator).__name__, canonical({name: params.get(name) for name in _MATRIX_PARAMS})
     except Uncanonical:  # feature weights in a list of ours, a data frame: shared with no other fit
         return rows, uuid.uuid4().hex
+
+
+def _cuts_follow_the_fit(params: Mapping[str, Any]) -> bool:
+    """Whether a matrix takes something from the fit that uses it first.
+
+    ``approx`` cuts columns by the hessians of the rows that the first round drew, and keeps these cuts in the matrix
+    where the objective's hessian is constant: squared errors of the next candidate would be cut by another sample.
+    """
+    return params.get("tree_method") == "approx" or "grow_histmaker" in str(params.get("updater"))

@@ -157,6 +157,26 @@ def test_tree_methods_and_bins_of_one_candidate_do_not_reach_another() -> None:
     assert_same_results(result.cv_results_, grid_search(case, refit=False).cv_results_)
 
 
+APPROXIMATE = {
+    "rows drawn": {"subsample": [0.5, 0.7, 1.0], "n_estimators": [3, 5]},
+    "seeds": {"random_state": [0, 1], "subsample": [0.5]},
+    "objectives": {"objective": ["reg:pseudohubererror", "reg:squarederror"]},
+}
+
+
+@pytest.mark.parametrize(
+    "method",
+    [{"tree_method": "approx"}, {"tree_method": "exact", "updater": "grow_histmaker", "verbosity": 0}],
+    ids=str,
+)
+@pytest.mark.parametrize("name", APPROXIMATE)
+def test_cuts_by_one_candidates_gradients_do_not_reach_another(name: str, method: Any) -> None:
+    X, y = numbers_table(rows=600)
+    case = Case(XGBRegressor(random_state=0, max_bin=16, n_estimators=4, **method), APPROXIMATE[name], X, y)
+    result = swept(case, SerialEngine())
+    assert_same_results(result.cv_results_, grid_search(case, refit=False).cv_results_)
+
+
 def test_missing_values_of_one_candidate_do_not_reach_another() -> None:
     X, y = classes_table(90)
     X = np.where(X > 1, 0.0, X)
