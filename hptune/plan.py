@@ -182,7 +182,11 @@ def _group(
 
 
 def _cost(candidate: Any | None) -> float:
-    return 0.0 if candidate is None else fitter_for(candidate).cost(candidate)
+    try:
+        cost = 0.0 if candidate is None else fitter_for(candidate).cost(candidate)
+    except Exception:  # values of any type, which the fit may understand, or say what is wrong with them
+        return 0.0
+    return cost if math.isfinite(cost) else 0.0
 
 
 def rungs_served(tasks: Iterable[FitTask]) -> dict[int, tuple[Rung, ...]]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import FitFailedWarning
 from sklearn.tree import DecisionTreeClassifier
-from xgboost import XGBClassifier
+from xgboost import XGBClassifier, XGBRegressor
 
 from hptune.engine import SerialEngine
 from hptune.errors import AllTrialsFailedError
@@ -24,10 +24,12 @@ from tests.builders import Case, assert_same_results, classes_table, evaluation,
 TABLE = classes_table(40, 4)
 BOOSTED = {
     "n_estimators": st.sampled_from([1, 2, 3, np.int64(2), 2.0, None]),
-    "max_depth": st.sampled_from([1, 2, 2.0, np.int32(2), -1]),
+    "max_depth": st.sampled_from([1, 2, 2.0, np.int32(2), -1, "2", "deep"]),
     "learning_rate": st.sampled_from([0.3, 1, np.float64(0.3), float("nan")]),
     "booster": st.sampled_from(["gbtree", "dart", None]),
+    "tree_method": st.sampled_from(["hist", "approx", "exact"]),
     "subsample": st.sampled_from([0.5, 1.0]),
+    "colsample_bytree": st.sampled_from([0.5, "0.5", float("nan")]),
 }
 TREES = {
     "max_depth": st.sampled_from([1, 2, None, np.int64(1), "deep"]),
@@ -57,6 +59,9 @@ def whole(estimator: Any, X: Any, y: Any) -> int:
     return int(np.sum(estimator.predict(X) == y))
 
 
+SCORERS = (None, sometimes_nan, raising, whole)
+
+
 def compare(case: Case) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of failed fits and scores, by both
@@ -83,9 +88,15 @@ SLOWLY = settings(max_examples=25, deadline=None, suppress_health_check=list(Hea
 
 
 @SLOWLY
-@given(grid=grids(BOOSTED), scoring=st.sampled_from([None, "neg_log_loss", sometimes_nan, raising, whole]))
-def test_boosted_trees_give_grid_search_cvs_table(grid: list[dict[str, list[Any]]], scoring: Any) -> None:
-    compare(Case(XGBClassifier(random_state=0, n_estimators=2), grid, *TABLE, scoring=scoring, cv=2))
+@given(
+    grid=grids(BOOSTED),
+    model=st.sampled_from(
+        [(XGBRegressor, None), *((XGBClassifier, scoring) for scoring in ("neg_log_loss", *SCORERS))]
+    ),
+)
+def test_boosted_trees_give_grid_search_cvs_table(grid: list[dict[str, list[Any]]], model: Any) -> None:
+    estimator, scoring = model
+    compare(Case(estimator(random_state=0, n_estimators=2), grid, *TABLE, scoring=scoring, cv=2))
 
 
 @SLOWLY
@@ -109,6 +120,11 @@ class Refusing(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> Any:
         return np.zeros(len(X), dtype=int)
+
+
+@pytest.mark.parametrize("depth", ["2", 10**400], ids=["text", "beyond floats"])
+def test_a_value_that_tells_no_cost_is_scored_or_failed_as_by_scikit_learn(depth: Any) -> None:
+    compare(Case(XGBClassifier(random_state=0), {"max_depth": [1, depth]}, *TABLE, cv=2))
 
 
 def test_a_setting_that_cannot_be_set_is_a_failed_row() -> None:
