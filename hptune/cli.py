@@ -18,7 +18,7 @@ from hptune.commands import say as _say
 from hptune.config import SHORT_KEYS, AnyConfig, load_config, parse_config, with_values
 from hptune.engine import BY_NAME as ENGINES
 from hptune.engine import under_spark_submit
-from hptune.errors import ConfigurationError, HptuneError
+from hptune.errors import ConfigurationError, HptuneError, InputDataError
 from hptune.interrupts import Stopped, stoppable
 from hptune.storage import default_cache, refuse_secrets, take_credentials, texts_of
 
@@ -95,17 +95,24 @@ def _guarded(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int
     except Stopped as stopped:
         _say(f"stopped early: {stopped.reason}")
         return stopped.exit_code
-    except (
-        Exception
-    ) as error:  # a defect of ours: still one line, and the traceback where --verbose asks for it
-        _log.debug("unexpected error", exc_info=True)
-        _tell(
-            f"unexpected {type(error).__name__}: {error}: please report it with the traceback that -v shows"
-        )
-        return 1
+    except Exception as error:
+        _log.debug("unexpected error", exc_info=True)  # the traceback where --verbose asks for it
+        told = _unexpected(error)
+        _tell(str(told))
+        return told.exit_code
     finally:
         warnings.showwarning = shown
     return 0
+
+
+def _unexpected(error: Exception) -> HptuneError:
+    """A path that the system refuses (a name too long, a parent that may not be searched), else a defect of ours."""
+    if isinstance(error, OSError) and error.filename is not None:
+        reason = (error.strerror or str(error)).lower()
+        return InputDataError(f"cannot use {error.filename} ({reason})", "check the path and its permissions")
+    return HptuneError(
+        f"unexpected {type(error).__name__}: {error}", "please report it with the traceback that -v shows"
+    )
 
 
 def _log_as_asked(*, verbose: bool) -> None:

@@ -10,7 +10,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ import xgboost
 import yaml
 
 from hptune.cli import main
+from hptune.engine import BY_NAME as ENGINES
 from hptune.features import load_talkingdata
 from hptune.outputs import OUTPUT_FILES
 from hptune.sample import write_sample
@@ -49,15 +50,19 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def cli(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
-    """`hptune sweep` on the sample; no Java can start, so nothing that is refused has started Spark."""
+    """`hptune sweep` on the sample; what asks for Spark here and is not refused before is an error of another kind."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("JAVA_HOME", "/nonexistent")
+    monkeypatch.setitem(ENGINES, "spark", _started)
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(sweep_file(work)))
 
     def run(*arguments: str) -> int:
         return main(["sweep", "--config", "sweep.yaml", "--cache", str(work / "cache"), *arguments])
 
     yield run
+
+
+def _started(*_: Any) -> NoReturn:
+    raise AssertionError("Spark was started")
 
 
 def sweep_file(work: Path, **keys: Any) -> dict[str, Any]:
@@ -201,6 +206,7 @@ def _is_progress(line: str) -> bool:
     return line.startswith("hptune: ") and not line.startswith("hptune: error: ")
 
 
+TOO_LONG = "o" * 300  # for a file's name
 BAD = {
     "unknown parameter": (["search_space.max_detph=3"], 2, "did you mean 'max_depth'?"),
     "two spellings": (["search_space.learning_rate=0.1"], 2, "two spellings of one parameter"),
@@ -239,6 +245,11 @@ BAD = {
     ),
     "missing directory": (["data.path=nowhere"], 3, "no file or directory nowhere"),
     "empty directory": (["data.path=."], 3, "gender_age_train"),
+    "a path beyond the system's length": ([f"data.path={TOO_LONG}"], 3, "file name too long"),
+    "features that are numbers": (["data.features=[1]"], 2, "data.features must be all, small or a list"),
+    "unknown feature block": (["data.features=[brnd]"], 2, "did you mean 'brand'?"),
+    "encoding that is a number": (["data.encoding=1"], 2, "choose from fraction, indicator"),
+    "format that is a list": (["data.format=[csv]"], 2, "data.format must not be ['csv']"),
     "fits and trials": (["trial={function: 'a:b'}"], 2, "does not go with a trial"),
     "unknown sampler": (["sampling_algorithm=randm"], 2, "did you mean 'random'?"),
     "warm start of a grid": (["sampling_algorithm.warm_start_from=[a]"], 2, "teaches nothing to grid"),
@@ -348,7 +359,7 @@ def test_a_zip_that_is_none_is_one_line(
 ) -> None:
     (tmp_path / "gender_age_train.csv.zip").write_bytes(b"no zip")
     (tmp_path / "phone_brand_device_model.csv.zip").write_bytes(b"no zip")
-    assert cli("--data", str(tmp_path)) == 3
+    assert cli("--engine", "spark", "--data", str(tmp_path)) == 3
     assert ".csv.zip" in one_line(capsys)
 
 
@@ -361,7 +372,7 @@ def test_a_missing_column_is_one_line(
         with zipfile.ZipFile(work / "raw" / f"{name}.csv.zip") as archive:
             text = archive.read(f"{name}.csv").decode().replace("group", "grp", 1)
         write_zip(raw / f"{name}.csv.zip", {f"{name}.csv": text})
-    assert cli("--data", str(raw)) == 3
+    assert cli("--engine", "spark", "--data", str(raw)) == 3
     assert "group" in one_line(capsys)
 
 
@@ -373,7 +384,7 @@ def test_devices_that_the_phone_table_does_not_know_are_one_line(
     (raw / "gender_age_train.csv.zip").symlink_to(work / "raw" / "gender_age_train.csv.zip")
     phones = "device_id,phone_brand,device_model\n1,a,b\n2,c,d\n"
     write_zip(raw / "phone_brand_device_model.csv.zip", {"phone_brand_device_model.csv": phones})
-    assert cli("--data", str(raw)) == 3
+    assert cli("--engine", "spark", "--data", str(raw)) == 3
     assert "phone" in one_line(capsys)
 
 
@@ -381,9 +392,9 @@ def test_an_output_that_is_a_file_is_one_line(
     cli: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "out").write_text("mine")
-    assert cli("--out", "out", "--overwrite") == 2
+    assert cli("--engine", "spark", "--out", "out", "--overwrite") == 2
     assert "out is a file" in one_line(capsys)
-    assert cli("--out", "out/below") == 7
+    assert cli("--engine", "spark", "--out", "out/below") == 7
     assert "out/below" in one_line(capsys)
     assert (tmp_path / "out").read_text() == "mine"
 
@@ -397,6 +408,30 @@ def test_a_cache_that_cannot_be_written_is_one_line(
     assert (main(features) if verb == "features" else cli("--cache", blocked)) == 7
     assert "cannot keep feature matrices in" in (line := one_line(capsys))
     assert line.endswith("choose another with --cache")
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (["sample", TOO_LONG], 7),
+        (["features", "--data", TOO_LONG], 3),
+        (["explain", TOO_LONG], 3),
+        (["mlflow", TOO_LONG], 3),
+        (["runs", TOO_LONG], 7),
+        (["fetch", TOO_LONG, "copies"], 3),
+        (["upload", "raw", TOO_LONG], 3),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_path_that_the_system_refuses_is_one_line_of_every_command(
+    command: list[str], code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "file").touch()
+    assert main(command) == code
+    assert "(file name too long)" in (line := one_line(capsys)).lower()
+    assert "unexpected" not in line
 
 
 @pytest.mark.parametrize(
@@ -417,11 +452,11 @@ def test_every_command_can_be_verbose(
     assert main([*command, "--verbose"]) == code
 
 
-@pytest.mark.parametrize("out", ["/proc/nowhere", "o" * 300])
+@pytest.mark.parametrize("out", ["/proc/nowhere", TOO_LONG])
 def test_an_output_that_cannot_be_made_is_one_line(
     out: str, cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli("--out", out) == 7
+    assert cli("--engine", "spark", "--out", out) == 7
     assert one_line(capsys).endswith("choose another with --out")
 
 

@@ -40,6 +40,11 @@ def test_defaults_are_the_documented_ones() -> None:
     )
 
 
+def test_an_empty_key_of_data_is_its_default() -> None:
+    keys = ("test", "format", "target", "categories", "features", "encoding", "strict")
+    assert parse_config(RAW | {"data": {"path": "d", **dict.fromkeys(keys)}}) == parse_config(RAW)
+
+
 @pytest.mark.parametrize("key", GIVEN)
 def test_every_key_is_taken(key: str) -> None:
     value = getattr(parse_config(RAW | {key: GIVEN[key]}), key)

@@ -33,6 +33,7 @@ _DATA_NAMES = ("test", "target", "id", "weight", "group")
 _DATA_CHOICES = {
     "format": ("auto", "talkingdata", "csv", "parquet", "libsvm", "npz"),
     "categories": ("native", "onehot"),
+    "encoding": ("fraction", "indicator"),
 }
 _ESTIMATOR_KEYS = ("class", "params")
 _EARLY_STOPPING_KEYS = ("rounds", "validation_fraction")
@@ -68,6 +69,7 @@ def data_section(value: Any) -> DataConfig:
     if not isinstance(given, Mapping):
         raise ConfigurationError("data must be a path or a map", "write data: PATH or data: {path: PATH}")
     check_keys("data.", given, [f.name for f in dataclasses.fields(DataConfig)])
+    given = {key: item for key, item in given.items() if item is not None}
     if not given.get("path"):
         raise ConfigurationError("key 'data.path' is missing", _HOW_TO_GIVE["data"])
     if not isinstance(given.get("strict", True), bool):
@@ -75,19 +77,28 @@ def data_section(value: Any) -> DataConfig:
             f"data.strict must be true or false but is {given['strict']!r}", "correct it"
         )
     _check_choices(given)
-    features = given.get("features", "all")
     fixed = {
         "path": str(given["path"]),
-        **{key: str(given[key]) for key in _DATA_NAMES if given.get(key) is not None},
-        "features": tuple(features) if isinstance(features, list) else features,
+        **{key: str(given[key]) for key in _DATA_NAMES if key in given},
+        "features": _features(given.get("features", "all")),
     }
     return DataConfig(**{**given, **fixed})
 
 
+def _features(value: Any) -> str | tuple[str, ...]:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value):
+        return tuple(value)
+    raise ConfigurationError(
+        f"data.features must be all, small or a list of block names but is {value!r}", "correct it"
+    )
+
+
 def _check_choices(given: Mapping[str, Any]) -> None:
     for key, choices in _DATA_CHOICES.items():
-        value = given.get(key)
-        if value is not None and value not in choices:
+        value = given.get(key, choices[0])
+        if value not in choices:
             mend = did_you_mean(str(value), choices, f"choose from {', '.join(choices)}")
             raise ConfigurationError(f"data.{key} must not be {value!r}", mend)
 

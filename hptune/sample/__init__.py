@@ -63,8 +63,8 @@ def write_sample(
     ...     print(len(list(Path(empty).iterdir())))
     7
     """
-    _check(directory, scale, seed)
     try:
+        _check(directory, scale, seed)
         _write_whole(directory, scale, seed, leak, progress or _silent)
     except OSError as error:
         raise OutputError(
