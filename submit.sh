@@ -96,16 +96,20 @@ as_root() {
 
 install_java() {
   command -v apt-get >/dev/null && as_root true 2>/dev/null || return 1
-  say "installing Java 17 (once)"
-  local log
-  log=$(as_root apt-get update -qq 2>&1 && as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y -qq --no-install-recommends openjdk-17-jre-headless 2>&1) || { echo "$log" >&2 && return 1; }
+  say "installing Java (once)"
+  local log version
+  for version in 17 21; do # what Debian and Ubuntu have differs by release; Spark runs on both
+    log=$({ ((version > 17)) || as_root apt-get update -qq; } 2>&1 && as_root env DEBIAN_FRONTEND=noninteractive \
+      apt-get install -y -qq --no-install-recommends "openjdk-$version-jre-headless" 2>&1) && return
+  done
+  echo "$log" >&2
+  return 1
 }
 
 need_java() {
   JAVA_HOME=$(find_java || { install_java && find_java; }) ||
     fail 8 "no Java 17 or later was found" \
-      "install one (Debian and Ubuntu: apt-get install openjdk-17-jre-headless) or set JAVA_HOME"
+      "install one (Debian and Ubuntu: apt-get install openjdk-17-jre-headless, or -21-) or set JAVA_HOME"
   export JAVA_HOME
 }
 

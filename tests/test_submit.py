@@ -94,6 +94,26 @@ def test_what_is_missing_is_said_in_one_line(script: str, environment: dict[str,
     assert re.fullmatch(f"hptune: error: {expected}\n", done.stderr)
 
 
+@pytest.mark.parametrize(
+    ("known", "asked", "code"), [("17", [17], 0), ("21", [17, 21], 0), ("25", [17, 21], 1)]
+)
+def test_java_is_installed_in_the_version_that_the_system_has(
+    known: str, asked: list[int], code: int, tmp_path: Path
+) -> None:
+    installer = tmp_path / "apt-get"
+    installer.write_text(
+        f'#!/bin/sh\n[ "$1" = update ] && exit\necho "$*" >> {tmp_path}/asked\n'
+        f"case $* in *openjdk-{known}-jre-headless*) ;; *) echo no such package; exit 100 ;; esac\n"
+    )
+    installer.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = in_submit('as_root() { "$@"; }; install_java', PATH=path)
+    assert done.returncode == code
+    assert ("no such package" in done.stderr) == bool(code)
+    packages = re.findall(r"openjdk-(\d+)-", (tmp_path / "asked").read_text())
+    assert [int(version) for version in packages] == asked
+
+
 @pytest.mark.parametrize("version", ["3.10", "3.11", "3.12"])
 def test_every_supported_python_has_pins_for_all_that_is_required(version: str) -> None:
     pins = Path(in_submit(f"pins_of {version}").stdout.strip())

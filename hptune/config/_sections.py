@@ -77,7 +77,7 @@ def data_section(value: Any) -> DataConfig:
             f"data.strict must be true or false but is {given['strict']!r}", "correct it"
         )
     _check_choices(given)
-    fixed = {
+    fixed: dict[str, Any] = {
         "path": str(given["path"]),
         **{key: str(given[key]) for key in _DATA_NAMES if key in given},
         "features": _features(given.get("features", "all")),
