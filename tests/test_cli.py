@@ -135,13 +135,22 @@ def assert_predictions(out: Path, work: Path) -> None:
     assert np.array_equal(predicted[GROUPS].to_numpy(np.float32), expected)
 
 
+def assert_loads_as_told(shown: str, out: Path) -> None:
+    """The closing line on how to load the model is a program that does it."""
+    (line,) = (line for line in shown.splitlines() if line.startswith("load the model: "))
+    names: dict[str, Any] = {"xgboost": xgboost}
+    exec(line.removeprefix("load the model: "), names)  # noqa: S102 - what a user copies from the terminal
+    assert names["model"].get_booster().get_dump() == xgboost.Booster(model_file=out / "model.ubj").get_dump()
+
+
 def test_a_sweep_writes_everything_and_is_not_overwritten_unasked(
     cli: Callable[..., int], work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / "out"
+    out = tmp_path / "it's mine"
     assert cli("--out", str(out)) == 0
     shown = capsys.readouterr()
     assert_whole(out, work)
+    assert_loads_as_told(shown.out, out)
     assert "neg_log_loss, best first" in shown.out
     assert "4 fits instead of 8, 24 of 36 rounds" in shown.out
     assert "8/8 fits, best -" in shown.err

@@ -74,7 +74,7 @@ def model_bytes(
     if not isinstance(estimator, xgb.XGBModel):
         import skops.io  # takes most of a second, for other models only
 
-        load = "skops.io.load('{path}', trusted=skops.io.get_untrusted_types(file='{path}'))"
+        load = "model = skops.io.load({path!r}, trusted=skops.io.get_untrusted_types(file={path!r}))"
         return SavedModel("model.skops", skops.io.dumps(estimator), load)
     booster = estimator.get_booster()
     kept = booster.feature_names
@@ -88,7 +88,7 @@ def model_bytes(
         booster.set_attr(classes=json.dumps(list(classes), ensure_ascii=False))
     name = next(kind.__name__ for kind in _XGBOOST_CLASSES if isinstance(estimator, kind))
     booster.set_attr(estimator=name)
-    load = f"model = xgboost.{name}(); model.load_model('{{path}}')"
+    load = f"model = xgboost.{name}(); model.load_model({{path!r}})"
     content = _xgboost_bytes(estimator)
     booster.feature_names = kept  # in this process the model goes on predicting rows without names
     return SavedModel("model.ubj", content, load)

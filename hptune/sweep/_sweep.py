@@ -219,7 +219,7 @@ class Sweep:
         write_model(out, winner, saved)
         if self.test is not None:
             write_predictions(out, model, self.test, train.classes, self.id_name)
-        return saved.how_to_load.format(path=out / saved.name)
+        return saved.how_to_load.format(path=str(out / saved.name))
 
 
 def _fit_params_of(train: FeatureMatrix) -> dict[str, Any]:
