@@ -28,7 +28,6 @@ def _one_bit_off(workload: Workload) -> Scores:
     return scores
 
 
-@pytest.mark.slow
 def test_equal_scores_pass(capsys: pytest.CaptureFixture[str]) -> None:
     contenders = {"scikit-learn": scikit_learn, "hptune": hptune_on(SerialEngine())}
     assert compare(workloads.smoke(), contenders) == 0

@@ -41,3 +41,9 @@ def test_the_120_point_grid_trains_84_000_rounds_of_300_000(case: Case) -> None:
             for name, column in result.cv_results_.items()
         }
         assert_same_results(picked, alone.cv_results_)
+
+
+@pytest.mark.slow
+def test_every_point_of_the_120_point_grid_is_scikit_learns(case: Case) -> None:
+    result = swept(case, ProcessesEngine(2), refit=False)
+    assert_same_results(result.cv_results_, grid_search(case, refit=False).cv_results_)
