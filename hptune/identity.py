@@ -292,8 +292,8 @@ def _plain(node: Any) -> Any:
 
 
 def _shown(node: Any) -> str:
-    if isinstance(node, list) and len(node) == 2 and all(isinstance(part, str) for part in node):
-        return str(node[1])
+    if isinstance(node, list) and len(node) > 1 and all(isinstance(part, str) for part in node):
+        return str(node[1])  # of a number its text, of a function its name
     if isinstance(node, list) and node and node[0] in ("list", "tuple"):
         return f"[{', '.join(map(_shown, node[1:]))}]"
     return json.dumps(node)

@@ -191,9 +191,25 @@ def _cannot_use(out: Path, error: Exception) -> OutputError:
     )
 
 
+class _Dumper(yaml.SafeDumper):
+    """Has a text for whatever YAML does not know."""
+
+
+_Dumper.add_multi_representer(object, lambda dumper, value: dumper.represent_str(_text_of(value)))
+
+
+def _text_of(value: Any) -> str:
+    """``module:name`` of a function or class; of anything else what Python says of it."""
+    name = getattr(value, "__qualname__", None)
+    return f"{value.__module__}:{name}" if isinstance(name, str) else str(value)
+
+
 def write_sweep(out: Path, config: Mapping[str, Any]) -> None:
-    """``sweep.yaml``: the resolved configuration, which runs again as it is."""
-    text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, width=100)
+    """``sweep.yaml``: the resolved configuration, which runs again as it is.
+
+    What only Python can give, such as a function among a parameter's values, is told by its name or text.
+    """
+    text = yaml.dump(dict(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
     write_atomically(out / SWEEP, text)
 
 
@@ -281,7 +297,7 @@ def plain_json(value: Any) -> Any:
         return plain_json(value.tolist())
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
-    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
+    return value if value is None or isinstance(value, (bool, int, str)) else _text_of(value)
 
 
 def write_predictions(

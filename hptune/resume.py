@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from hptune.identity import CellIdentity, shown_params
 from hptune.journal import Kept, Session, decode_outcome, find_journal, key_of
 from hptune.plan import Plan
 from hptune.records import FitTask, Outcome
+from hptune.space import CODE
 
 __all__ = [
     "Agenda",
@@ -259,8 +260,25 @@ def refuse_another_sweep(
         now, then = _said(config, name), _said(_config_of(sessions), name)
         if now == then:  # the configuration says the same, so what it led to tells the difference
             now, then = _parsed(value), _parsed(was.get(name, _NOTHING))
+            _refuse_changed_code(name, [now], then, shown)
         mend = _MEND_VERSION if name == "versions" else _MEND
         raise ConfigurationError(_told_difference(name, now, then, shown), mend)
+
+
+def _refuse_changed_code(name: str, now: Iterable[Any], then: Any, shown: str) -> None:
+    if _without_code(then) in map(_without_code, now):
+        raise ConfigurationError(
+            f"the code of {name} has changed since {shown} was started", "undo that, or choose another --out"
+        )
+
+
+def _without_code(node: Any) -> Any:
+    """A canonical form without the texts that tell what code does."""
+    if isinstance(node, Mapping):
+        return {name: _without_code(item) for name, item in node.items()}
+    if not isinstance(node, list):
+        return node
+    return [_without_code(item) for item in node if not (isinstance(item, str) and item.startswith(CODE))]
 
 
 def _refuse_another_grid(
@@ -275,6 +293,8 @@ def _refuse_another_grid(
     lost = list(dict.fromkeys(text for text in known if text not in set(grid)))
     if extend and not lost:
         return
+    if lost:
+        _refuse_changed_code("search_space", map(json.loads, grid), json.loads(lost[0]), shown)
     if extend:
         raise ConfigurationError(
             f"search_space lacks {len(lost)} of the candidates of {shown}, such as {_short(shown_params(lost[0]))}",

@@ -2,6 +2,7 @@
 
 from hptune.space._base import Expression
 from hptune.space._canonical import Uncanonical, canonical, content_text
+from hptune.space._code import CODE
 from hptune.space._expressions import (
     choice,
     float_,
@@ -27,6 +28,7 @@ from hptune.space._search_space import (
 )
 
 __all__ = [
+    "CODE",
     "Constraint",
     "Dimension",
     "Expression",

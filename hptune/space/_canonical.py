@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from hptune.space._code import code_text
+
 __all__ = ["Uncanonical", "canonical", "content_text", "same_value"]
 
 
@@ -21,7 +23,7 @@ def canonical(value: Any) -> str:
     """A text that is equal for two values exactly when a fit cannot tell them apart.
 
     Numbers keep their type (1, 1.0 and True differ), arrays are known by dtype, shape and sha256, estimators
-    by class and parameters, functions and classes by module and name.
+    by class and parameters, functions and classes by module and name, and by their code where they are yours.
 
     Raises
     ------
@@ -91,10 +93,16 @@ def _canonical_object(value: Any) -> Any:
     if isinstance(value, BaseEstimator) and _cloned_by_parameters(value):
         output = vars(value).get("_sklearn_output_config")
         set_output = [_canonical(output)] if output else []
-        return [_import_name(type(value)), _canonical(value.get_params(deep=False)), *set_output]
+        params = _canonical(value.get_params(deep=False))
+        return [_import_name(type(value)), params, *set_output, *_code(type(value))]
     if isinstance(value, type) or callable(value):
-        return ["name", _import_name(value)]
+        return ["name", _import_name(value), *_code(value)]
     raise Uncanonical(f"{type(value).__name__} has no canonical form")
+
+
+def _code(value: Any) -> list[str]:
+    text = code_text(value)
+    return [] if text is None else [text]
 
 
 def _cloned_by_parameters(estimator: Any) -> bool:
