@@ -33,11 +33,31 @@ class Report:
     value: float
 
 
+class _Curve:
+    """What one run reported, and at each step the best and the average until then: asked for again and again."""
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+        self.bests: list[float] = []
+        self.averages: list[float | None] = []
+        self._sum = 0.0
+        self._count = 0
+
+    def add(self, value: float) -> None:
+        self.values.append(value)
+        self.bests.append(max(value, self.bests[-1]) if self.bests else value)
+        if math.isfinite(value):
+            self._sum += value
+            self._count += 1
+        # Rounding must not put an average above the best.
+        self.averages.append(min(self._sum / self._count, self.bests[-1]) if self._count else None)
+
+
 class History:
     """What all runs reported, and which of them have ended. The order of arrival leaves no trace."""
 
     def __init__(self) -> None:
-        self._values: dict[int, list[float]] = {}
+        self._curves: dict[int, _Curve] = {}
         self._finished: set[int] = set()
         self._stopped: set[int] = set()
 
@@ -46,11 +66,13 @@ class History:
 
         Steps between that no policy reads may be missing. They are as values that are no finite number.
         """
-        values = self._values.setdefault(report.run, [])
-        if report.step <= len(values):
-            raise ValueError(f"run {report.run} reports step {report.step} after {len(values)}")
-        values.extend([-math.inf] * (report.step - len(values) - 1))
-        values.append(report.value if math.isfinite(report.value) else -math.inf)
+        curve = self._curves.setdefault(report.run, _Curve())
+        done = len(curve.values)
+        if report.step <= done:
+            raise ValueError(f"run {report.run} reports step {report.step} after {done}")
+        for _ in range(report.step - done - 1):
+            curve.add(-math.inf)
+        curve.add(report.value if math.isfinite(report.value) else -math.inf)
 
     def finish(self, run: int) -> None:
         """Note that a run came to its own end."""
@@ -62,7 +84,7 @@ class History:
 
     def steps(self, run: int) -> int:
         """The last step that a run has reported."""
-        return len(self._values.get(run, ()))
+        return len(self._curves[run].values) if run in self._curves else 0
 
     def has_finished(self, run: int) -> bool:
         """Whether a run came to its own end."""
@@ -74,19 +96,23 @@ class History:
 
     def reached(self, step: int) -> list[int]:
         """The runs that reported at `step`, in order of their numbers, whatever became of them."""
-        return sorted(run for run, values in self._values.items() if len(values) >= step)
+        return sorted(run for run, curve in self._curves.items() if len(curve.values) >= step)
 
     def value(self, run: int, step: int) -> float:
         """What a run reported at `step`; minus infinity for what is no finite number."""
-        return self._values[run][step - 1]
+        return self._curves[run].values[step - 1]
 
     def values(self, run: int, step: int) -> list[float]:
         """What a run reported up to and including `step`."""
-        return self._values[run][:step]
+        return self._curves[run].values[:step]
 
     def best(self, run: int, step: int) -> float:
         """The best that a run reported up to and including `step`; minus infinity where nothing was finite."""
-        return max(self.values(run, step))
+        return self._curves[run].bests[step - 1]
+
+    def average(self, run: int, step: int) -> float | None:
+        """The mean of the finite values that a run reported up to and including `step`; None where there is none."""
+        return self._curves[run].averages[step - 1]
 
 
 @dataclass(frozen=True, kw_only=True)

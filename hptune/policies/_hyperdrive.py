@@ -66,7 +66,7 @@ class MedianStoppingPolicy(Policy):
     """
 
     def _losers(self, report: Report, history: History, reached: list[int]) -> set[int]:
-        averages = [_average(history.values(run, report.step)) for run in reached]
+        averages = [history.average(run, report.step) for run in reached]
         finite = [average for average in averages if average is not None]
         if not finite:
             return set()
@@ -113,9 +113,3 @@ class TruncationSelectionPolicy(Policy):
         compared = [run for run in reached if not (self.exclude_finished and history.has_finished(run))]
         count = len(compared) * self.truncation_percentage // 100
         return set(sorted(compared, key=lambda run: (history.value(run, report.step), -run))[:count])
-
-
-def _average(values: list[float]) -> float | None:
-    """The mean of the finite values, which rounding must not put above the best of them."""
-    finite = [value for value in values if math.isfinite(value)]
-    return min(math.fsum(finite) / len(finite), max(finite)) if finite else None
