@@ -163,7 +163,14 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--deadline", metavar="T", help="stop then, with what is done: seconds, 90s, 30m, 2h")
     parser.add_argument("--trial-timeout", metavar="T", help="give up a fit that takes longer")
     parser.add_argument("--max-failures", type=int, metavar="N", help="stop after so many failed candidates")
-    parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="overrides",
+        metavar="KEY=VALUE",
+        help="any key of the sweep file, as search_space.max_depth=[3,4]; wins over all else; may be repeated",
+    )
     parser.add_argument("--resume", action="store_true", help="go on with the sweep that --out holds")
     parser.add_argument("--extend", action="store_true", help="with --resume: allow a wider search space")
     parser.add_argument("--overwrite", action="store_true", help="replace the sweep that --out holds")
