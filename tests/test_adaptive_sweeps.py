@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ from sklearn.linear_model import Ridge
 
 from hptune import run_sweep
 from hptune.adaptive import Adaptive
-from hptune.engine import Engine, ProcessesEngine, SerialEngine
-from hptune.errors import ConfigurationError
+from hptune.engine import Engine, Feed, ProcessesEngine, SerialEngine, Work
+from hptune.errors import ClusterError, ConfigurationError
+from hptune.records import Outcome
 from hptune.samplers import BayesianSampler
 from hptune.space import SearchSpace, parse_space
 from hptune.status import read_status
@@ -200,3 +201,22 @@ def test_a_misspelt_parameter_of_one_map_is_told_before_any_fit(file: Callable[.
     space = {"booster": [{"booster": "gbtree", "max_detph": [1, 2]}, {"booster": "dart"}]}
     with pytest.raises(ConfigurationError, match="did you mean 'max_depth'"):
         run_sweep(file(search_space=space), out="out")
+
+
+class Gone(SerialEngine):
+    """Ends before it asks for the first task."""
+
+    def run_fed(self, feed: Feed, work: Work, description: str) -> Generator[list[Outcome], None, None]:
+        yield from ()
+        raise ClusterError("the cluster has gone", "start it again")
+
+
+def test_a_sweep_that_ends_before_its_first_candidate_tells_why_and_begins_anew(tmp_path: Path) -> None:
+    for resume in (False, True):
+        with pytest.raises(ClusterError, match="the cluster has gone"):
+            run(sweep(), Gone(), out=tmp_path, resume=resume)
+    assert not (tmp_path / "results.csv").exists()
+    assert read_status(tmp_path).state == "stopped early"
+    resumed = run(sweep(), SerialEngine(), out=tmp_path, resume=True)
+    assert same_answers(resumed, run(sweep(), SerialEngine()))
+    assert resumed.savings is not None and resumed.savings.reused == 0

@@ -274,9 +274,14 @@ def _journal(sweep: AnySweep, agenda: Agenda, out: Path | None) -> Iterator[Jour
 
 
 def _write_partial(sweep: AnySweep, agenda: Agenda, out: Path, outcomes: Iterable[Outcome]) -> None:
-    """The table so far. It is written beside another error, or again in the end: its own errors are only logged."""
-    found = _found(sweep, agenda, outcomes, partial=True)
+    """The table so far, where there are candidates.
+
+    It is written beside another error, or again in the end: its own errors are only logged.
+    """
+    if agenda.exploration is not None and not agenda.exploration.candidates:
+        return
     try:
+        found = _found(sweep, agenda, outcomes, partial=True)
         with undisturbed():
             write_results(out, found.table, found.results, sweep.ranking_metric, sweep.shown_metric)
             clear_winner(out)
