@@ -122,12 +122,16 @@ class BayesSearchCV(SearchOnEngine, BaseSearchCV):  # type: ignore[misc]  # scik
         with closing(engine_for(self.spark, self.n_jobs)) as engine:
             slots = engine.slots
         stopping, done = getattr(self, "_stopping", None), 0
-        more = {} if stopping is None else {"more_results": stopping.columns}  # which each go fills
+        more: dict[str, Any] = (
+            {} if stopping is None else {"more_results": stopping.columns}
+        )  # each go fills it
+        # What has no such method, numbers and iterables of splits, gives every go the same ones anyway.
+        folds = {"cv": _SplitOnce(self.cv)} if hasattr(self.cv, "split") else {}
         self._fits: list[dict[str, Any]] = []
         try:
             while batch := sampler.ask(min(slots if done else max(slots, _FIRST), int(self.n_iter) - done)):
                 with _stopped_unremarked() if more else nullcontext():
-                    scores = self._guide(evaluate_candidates(batch, **more))[done:]
+                    scores = self._guide(evaluate_candidates(batch, **more, **folds))[done:]
                 sampler.tell(Scored(number, float(score)) for number, score in enumerate(scores, done))
                 done += len(batch)
             judge_failures(self._fits, self.error_score)
@@ -168,6 +172,18 @@ class BayesSearchCV(SearchOnEngine, BaseSearchCV):  # type: ignore[misc]  # scik
         if "last_score" not in results:
             return scores
         return np.where(results["status"] == "stopped", results["last_score"], scores)
+
+
+class _SplitOnce:
+    """A splitter that is asked once, in a search's first go: a new draw would compare candidates on other folds."""
+
+    def __init__(self, splitter: Any) -> None:
+        self._splitter = splitter
+        self._splits: list[Any] = []
+
+    def split(self, *args: Any, **params: Any) -> list[Any]:
+        self._splits = self._splits or list(self._splitter.split(*args, **params))
+        return self._splits
 
 
 @contextmanager

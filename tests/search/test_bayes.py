@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import KFold, ShuffleSplit, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from xgboost import XGBClassifier
@@ -120,3 +120,17 @@ def test_a_number_of_candidates_that_is_none_is_refused(n_iter: Any) -> None:
 def test_a_space_that_is_none_is_refused(space: Any) -> None:
     with pytest.raises(ConfigurationError):
         search(space=space).fit(X, Y)
+
+
+def _row_sum(estimator: Any, X: Any, y: Any) -> float:
+    """Tells on which rows it scores."""
+    return float(X[:, 0].sum())
+
+
+@pytest.mark.parametrize(
+    "cv", [KFold(3, shuffle=True), ShuffleSplit(3, random_state=np.random.RandomState(0)), KFold(3).split(X)]
+)
+def test_all_candidates_are_compared_on_the_same_folds(cv: Any) -> None:
+    found = search(cv=cv, scoring=_row_sum).fit(X, Y)
+    for fold in range(3):
+        assert len(set(found.cv_results_[f"split{fold}_test_score"])) == 1
