@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
+from itertools import product
 from numbers import Integral
 from typing import Any
 
@@ -127,14 +128,14 @@ class BayesSearchCV(SearchOnEngine, BaseSearchCV):  # type: ignore[misc]  # scik
         )  # each go fills it
         # What has no such method, numbers and iterables of splits, gives every go the same ones anyway.
         folds = {"cv": _SplitOnce(self.cv)} if hasattr(self.cv, "split") else {}
-        self._fits: list[dict[str, Any]] = []
+        self._fits: _Fits = _Fits()
         try:
             while batch := sampler.ask(min(slots if done else max(slots, _FIRST), int(self.n_iter) - done)):
                 with _stopped_unremarked() if more else nullcontext():
                     scores = self._guide(evaluate_candidates(batch, **more, **folds))[done:]
                 sampler.tell(Scored(number, float(score)) for number, score in enumerate(scores, done))
                 done += len(batch)
-            judge_failures(self._fits, self.error_score)
+            judge_failures(self._fits.results, self.error_score)
         finally:
             del self._fits
 
@@ -152,9 +153,7 @@ class BayesSearchCV(SearchOnEngine, BaseSearchCV):  # type: ignore[misc]  # scik
         return policy
 
     def _handed_over(self, results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Without errors: scikit-learn would give up when all fits of one batch fail."""
-        self._fits += results
-        return [{**result, "fit_error": None} for result in results]
+        return self._fits.handed_over(results)
 
     @contextmanager
     def _stopped_by(self, policy: Policy | None) -> Iterator[Stopping | None]:
@@ -172,6 +171,36 @@ class BayesSearchCV(SearchOnEngine, BaseSearchCV):  # type: ignore[misc]  # scik
         if "last_score" not in results:
             return scores
         return np.where(results["status"] == "stopped", results["last_score"], scores)
+
+
+class _Fits:
+    """What came of the fits of all goes, and what scikit-learn was given of it.
+
+    Attributes
+    ----------
+    results : list of dict
+        In its form, with their errors.
+    """
+
+    def __init__(self) -> None:
+        self.results: list[dict[str, Any]] = []
+        self._given: list[dict[str, Any]] = []
+
+    def handed_over(self, results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """A go's results without errors: scikit-learn would give up when all fits of one batch fail.
+
+        Where `scoring` is a function, a failed fit has one number, and scikit-learn gives it the names of the scores
+        that another one has, but by the errors and within a go. So this is done here, for the goes before too.
+        """
+        self.results += results
+        self._given += [{**result, "fit_error": None} for result in results]
+        names = next(
+            (scores for each in self._given if isinstance(scores := each["test_scores"], dict)), None
+        )
+        for each, kind in product(self._given if names else (), ("test_scores", "train_scores")):
+            if not isinstance(each.get(kind, {}), dict):
+                each[kind] = dict.fromkeys(names or (), each[kind])
+        return self._given[len(self._given) - len(results) :]
 
 
 class _SplitOnce:

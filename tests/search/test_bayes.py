@@ -21,6 +21,7 @@ from hptune import BayesSearchCV
 from hptune.errors import ConfigurationError
 from hptune.journal import read_journal
 from hptune.space import choice, float_, int_
+from tests.search.estimators import Failing
 
 pytestmark = pytest.mark.shares_session
 
@@ -134,3 +135,30 @@ def test_all_candidates_are_compared_on_the_same_folds(cv: Any) -> None:
     found = search(cv=cv, scoring=_row_sum).fit(X, Y)
     for fold in range(3):
         assert len(set(found.cv_results_[f"split{fold}_test_score"])) == 1
+
+
+def _two_scores(estimator: Any, X: Any, y: Any) -> dict[str, float]:
+    return {"a": float(estimator.score(X, y)), "rows": float(len(X))}
+
+
+@pytest.mark.filterwarnings("ignore:One or more of the (test|train) scores are non-finite")
+@pytest.mark.parametrize("count", [2, 10], ids=["some", "all of the first go"])
+def test_failed_fits_have_the_names_of_what_a_function_scores(count: int) -> None:
+    options = {"space": {"setting": list(range(20))}, "scoring": _two_scores, "refit": "a"}
+    first = search(estimator=Failing(), n_iter=count, **options).fit(X, Y).cv_results_["params"]
+    fails = tuple(params["setting"] for params in first)
+    tried = search(estimator=Failing(fails=fails), n_iter=14, return_train_score=True, **options)
+    with pytest.warns(FitFailedWarning, match=f"{3 * count} fits failed out of a total of 42"):
+        found = tried.fit(X, Y).cv_results_
+    assert "mean_test_score" not in found
+    for name in ("mean_test_a", "mean_test_rows", "mean_train_a", "split2_train_rows"):
+        assert np.isnan(found[name]).tolist() == [True] * count + [False] * (14 - count)
+    assert tried.best_params_["setting"] not in fails
+
+
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
+def test_if_all_fits_fail_scikit_learn_tells_so_of_a_function_for_scores_too() -> None:
+    space = {"setting": list(range(12))}
+    failing = search(estimator=Failing(fails=tuple(range(12))), space=space, scoring=_two_scores, refit="a")
+    with pytest.raises(ValueError, match="All the 36 fits failed"):
+        failing.fit(X, Y)
