@@ -60,11 +60,19 @@ def fit_alone(
     kept = {name: model.get_params()[name] for name in caps}
     with threadpool_limits(limits={"blas": 1, "openmp": cores if same_on_any_threads(model) else 1}):
         model.set_params(**caps)
-        if watched and trains_in_passes(model):
-            fit_in_passes(model, X, y, fit_params)
-        else:
+        if not watched or not trains_in_passes(model) or not _goes_through(model, X, y, fit_params):
+            model = apply_params(estimator, params).set_params(**caps)  # without passes that were begun
             model.fit(X, y, **fit_params)
     return model.set_params(**kept)
+
+
+def _goes_through(model: Any, X: Any, y: Any, fit_params: Mapping[str, Any]) -> bool:
+    """Fit a model in passes; False where they fail, for which folds are fitted by ``fit`` too."""
+    try:
+        fit_in_passes(model, X, y, fit_params)
+    except Exception:
+        return False
+    return True
 
 
 def trains_in_passes(estimator: Any) -> bool:

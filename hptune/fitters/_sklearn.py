@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier
+from sklearn.utils.class_weight import compute_class_weight
 
 from hptune.fitters._apart import fit_apart
-from hptune.fitters._base import Evaluation, Ladder, LongFit, TrainingRows, whole_number
+from hptune.fitters._base import Evaluation, Ladder, LongFit, TrainingRows, apply_params, whole_number
 from hptune.fitters._climb import climb
 from hptune.records import FitTask, Outcome
 
@@ -48,11 +50,11 @@ class SklearnFitter:
 
     def fit_and_score(self, task: FitTask, data: Evaluation) -> list[Outcome]:
         """One outcome for each rung of the task, each from a fit of its own; pass by pass where one watches."""
-        if data.watch is not None and goes_in_passes(data.estimator):
-            try:
+        try:
+            if data.watch is not None and goes_in_passes(apply_params(data.estimator, task.params)):
                 return climb(task, data, _fit_watched)
-            except Exception:  # noqa: S110 - scikit-learn's way below decides what becomes of an error
-                pass
+        except Exception:  # noqa: S110 - scikit-learn's way below decides what becomes of an error
+            pass
         return [fit_apart(task.alone(rung), data) for rung in task.rungs]
 
 
@@ -83,11 +85,31 @@ def fit_in_passes(
     the loss has settled.
     """
     classes = {"classes": np.unique(y)} if is_classifier(estimator) else {}
-    for passes in range(1, 1 + estimator.max_iter):
-        estimator.partial_fit(X, y, **classes, **fit_params)
-        if after(passes):
-            return passes
+    with _weights_in_numbers(estimator, y):
+        for passes in range(1, 1 + estimator.max_iter):
+            estimator.partial_fit(X, y, **classes, **fit_params)
+            if after(passes):
+                return passes
     return int(estimator.max_iter)
+
+
+@contextmanager
+def _weights_in_numbers(estimator: Any, y: Any) -> Iterator[None]:
+    """While open, ``class_weight="balanced"`` is what ``fit`` makes of it for these rows.
+
+    scikit-learn's ``partial_fit``, which need not see all rows, refuses the word.
+    """
+    is_scikit_learns = type(estimator).__module__.startswith("sklearn.")
+    if not is_scikit_learns or getattr(estimator, "class_weight", None) != "balanced":
+        yield
+        return
+    labels = np.unique(y)
+    weights = compute_class_weight("balanced", classes=labels, y=y)
+    estimator.set_params(class_weight=dict(zip(labels, weights, strict=True)))
+    try:
+        yield
+    finally:
+        estimator.set_params(class_weight="balanced")
 
 
 def _fit_watched(estimator: Any, rows: TrainingRows) -> LongFit:
