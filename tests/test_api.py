@@ -245,3 +245,16 @@ def test_neither_needs_what_it_does_not_use(absent: str, rows: Path, tmp_path: P
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120
     )
     assert (done.stdout, done.stderr, done.returncode) == ("GaussianNB\n", "", 0)
+
+
+def test_numpys_values_are_those_of_a_sweep_file(sweep: Callable[..., SweepResult], tmp_path: Path) -> None:
+    """In the table, when it is read again, and in what is resumed from the sweep's own file."""
+    space = {"learning_rate": np.logspace(-2, 0, 3), "max_depth": [np.int64(1)], "gamma": np.float64(0)}
+    params = {"random_state": np.int64(0), "reg_lambda": np.float32(0.5)}
+    estimator = {"class": "xgboost.XGBClassifier", "params": params}
+    result = sweep(search_space=space, estimator=estimator, out=str(tmp_path / "out"))
+    assert "np." not in (tmp_path / "out" / "sweeping_results.txt").read_text()
+    assert repr(hptune.load(tmp_path / "out").best_params) == repr(result.best_params)
+    file, cache = tmp_path / "out" / "sweep.yaml", tmp_path / "cache"
+    again = hptune.run_sweep(file, out=str(tmp_path / "out"), cache=cache, resume=True)
+    assert again.savings is not None and again.savings.reused == 9

@@ -13,7 +13,7 @@ from hptune.errors import ConfigurationError, did_you_mean
 from hptune.policies import Policy, parse_policy
 from hptune.records import EarlyStopping
 from hptune.samplers import BY_NAME as SAMPLERS
-from hptune.space import SearchSpace, parse_space
+from hptune.space import SearchSpace, parse_space, plain_value
 
 __all__ = [
     "check_keys",
@@ -112,7 +112,7 @@ def estimator_section(value: Any) -> tuple[str, dict[str, Any]]:
     params = given.get("params") or {}
     if not isinstance(params, Mapping) or not all(isinstance(name, str) for name in params):
         raise ConfigurationError("estimator.params must be a map of names to values", "correct it")
-    return given["class"], dict(params)
+    return given["class"], plain_value(dict(params))
 
 
 def search_space_section(value: Any) -> SearchSpace:
@@ -120,7 +120,7 @@ def search_space_section(value: Any) -> SearchSpace:
     grids = value if isinstance(value, list) else [value]
     if not all(isinstance(grid, Mapping) for grid in grids):
         raise ConfigurationError("search_space must be a map or a list of maps", _HOW_TO_GIVE["search_space"])
-    return parse_space(value)
+    return parse_space(value).plain()
 
 
 def sampling_section(value: Any, space: SearchSpace, limits: LimitsConfig, seed: int) -> SamplingConfig:

@@ -1,5 +1,6 @@
 """Search spaces: expressions, what may be drawn together, and when two parameter values are the same."""
 
+from hptune.space._arguments import plain_value
 from hptune.space._base import Expression
 from hptune.space._canonical import Uncanonical, canonical, content_text
 from hptune.space._code import CODE
@@ -45,6 +46,7 @@ __all__ = [
     "loguniform",
     "normal",
     "parse_space",
+    "plain_value",
     "qlognormal",
     "qloguniform",
     "qnormal",

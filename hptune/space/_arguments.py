@@ -12,7 +12,15 @@ import numpy as np
 from hptune.errors import ConfigurationError
 from hptune.space._distributions import Number
 
-__all__ = ["check_flag", "check_numbers", "check_order", "check_positive", "check_whole", "plain_numbers"]
+__all__ = [
+    "check_flag",
+    "check_numbers",
+    "check_order",
+    "check_positive",
+    "check_whole",
+    "plain_numbers",
+    "plain_value",
+]
 
 _Given = ParamSpec("_Given")
 _Made = TypeVar("_Made")
@@ -23,12 +31,23 @@ def plain_numbers(make: Callable[_Given, _Made]) -> Callable[_Given, _Made]:
 
     @functools.wraps(make)
     def made(*args: _Given.args, **kwargs: _Given.kwargs) -> _Made:
-        return make(*map(_plain, args), **{name: _plain(value) for name, value in kwargs.items()})
+        return make(*map(plain_value, args), **{name: plain_value(value) for name, value in kwargs.items()})
 
     return made
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """`value` with Python's numbers and texts for numpy's, in lists, tuples and maps too, as a file would have it.
+
+    Examples
+    --------
+    >>> plain_value([np.float64(0.5), {"depth": (np.int64(3), None)}])
+    [0.5, {'depth': (3, None)}]
+    """
+    if type(value) in (list, tuple):
+        return type(value)(map(plain_value, value))
+    if type(value) is dict:
+        return {plain_value(key): plain_value(item) for key, item in value.items()}
     return value.item() if isinstance(value, np.generic) else value
 
 

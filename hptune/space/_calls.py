@@ -13,6 +13,7 @@ import numpy as np
 
 from hptune.errors import ConfigurationError, did_you_mean
 from hptune.space import _expressions
+from hptune.space._arguments import plain_value
 from hptune.space._base import Expression
 from hptune.space._choice import Choice
 from hptune.space._distributions import Frozen
@@ -128,8 +129,10 @@ def frozen(distribution: Any) -> Frozen:
         Its parameters make no distribution, or several.
     """
     kind = getattr(distribution, "dist", None)
-    arguments = [repr(value) for value in map(_plain, getattr(distribution, "args", ()))]
-    arguments += [f"{name}={_plain(value)!r}" for name, value in getattr(distribution, "kwds", {}).items()]
+    arguments = [repr(value) for value in map(plain_value, getattr(distribution, "args", ()))]
+    arguments += [
+        f"{name}={plain_value(value)!r}" for name, value in getattr(distribution, "kwds", {}).items()
+    ]
     spelling = f"{_SCIPY}{kind.name}({', '.join(arguments)})" if kind is not None else repr(distribution)
     middle = distribution.ppf(0.5)
     if np.ndim(middle) or not math.isfinite(middle):
@@ -176,7 +179,3 @@ def _value(node: ast.expr) -> Any:
     except (ValueError, TypeError, RecursionError, MemoryError) as error:
         shown = ast.unparse(node)
         raise ConfigurationError(f"{shown} is no value", f"quote a text: {shown!r}") from error
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value

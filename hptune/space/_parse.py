@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hptune.errors import ConfigurationError
+from hptune.space._arguments import plain_value
 from hptune.space._base import Expression
 from hptune.space._calls import (
     BY_NAME,
@@ -20,7 +21,7 @@ from hptune.space._calls import (
 )
 from hptune.space._choice import Choice, Group
 
-__all__ = ["parse_group", "written"]
+__all__ = ["parse_group", "plain", "written"]
 
 _LISTS = (list, tuple, range, np.ndarray)
 
@@ -67,6 +68,21 @@ def written(value: Any) -> Any:
     if isinstance(value, str) and looks_like_call(value):
         return str(Choice((value,)))
     return _plain(value)
+
+
+def plain(value: Any) -> Any:
+    """A parsed value with Python's numbers and texts for numpy's.
+
+    Examples
+    --------
+    >>> plain(parse_group({"eta": np.arange(2), "seed": np.int64(0)}))
+    Group(parameters={'eta': Choice(options=(0, 1)), 'seed': 0})
+    """
+    if isinstance(value, Group):
+        return Group({name: plain(item) for name, item in value.parameters.items()})
+    if isinstance(value, Choice):
+        return Choice(tuple(map(plain, value.options)))
+    return plain_value(value)
 
 
 def _parsed(value: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from typing import Any, TypeAlias
@@ -14,7 +14,7 @@ from hptune.errors import ConfigurationError
 from hptune.space._base import Expression
 from hptune.space._canonical import same_value
 from hptune.space._choice import Choice, Group
-from hptune.space._parse import parse_group, written
+from hptune.space._parse import parse_group, plain, written
 
 __all__ = ["Constraint", "Dimension", "Params", "SearchSpace", "Space", "grid_candidates", "parse_space"]
 
@@ -143,6 +143,10 @@ class SearchSpace:
         """The content of a sweep file's ``search_space`` that gives this space again, constraints aside."""
         groups = [written(group) for group in self.groups]
         return groups[0] if len(groups) == 1 else groups
+
+    def plain(self) -> SearchSpace:
+        """The same as a sweep file would have it: with Python's numbers and texts for numpy's."""
+        return replace(self, groups=tuple(map(plain, self.groups)))
 
     @property
     def _root(self) -> Group | Choice:

@@ -223,3 +223,30 @@ def test_logarithms_are_not_warned_of() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         parse_space({"x": "loguniform(-7, 0.5)", "y": "loguniform(0, 1)", "z": "loguniform(0.5, 2)"})
+
+
+@pytest.mark.parametrize(
+    ("given", "plain"),
+    [
+        (np.logspace(-2, 2, 3), [0.01, 1.0, 100.0]),
+        ([np.float32(0.5), np.int64(3), np.str_("sqrt"), np.bool_(True)], [0.5, 3, "sqrt", True]),
+        ((np.int8(5), (np.int64(5), np.int64(2))), [5, (5, 2)]),
+        (hp.choice(np.arange(2)), [0, 1]),
+        ({"type": "choice", "values": np.arange(2)}, [0, 1]),
+        ([{np.int64(0): np.float64(1.5)}, {"a": np.float64(2)}], [{0: 1.5}, {"a": 2.0}]),
+        ([{"alpha": np.float64(2), "y": "uniform(0, 1)"}], [{"alpha": 2.0, "y": "uniform(0, 1)"}]),
+        (np.float64(0.5), 0.5),
+        (np.str_("uniform(0, 1)"), "uniform(0, 1)"),
+        ({"k": [np.float64(0.5)]}, {"k": [0.5]}),
+    ],
+    ids=repr,
+)
+def test_numpys_scalars_are_pythons_in_a_plain_space(given: Any, plain: Any) -> None:
+    space = parse_space({"x": given}).plain()
+    assert repr(space.groups) == repr(parse_space({"x": plain}).groups)
+    assert "np." not in repr(space.written())
+
+
+def test_numpys_whole_numbers_rise_in_a_plain_space() -> None:
+    (dimension,) = parse_space({"x": np.arange(1, 9)}).plain().dimensions
+    assert not dimension.expression.categorical
