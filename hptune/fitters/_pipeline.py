@@ -10,8 +10,8 @@ from __future__ import annotations
 import copy
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -38,21 +38,17 @@ T = TypeVar("T")
 _UNSEEDED_BY_ROWS = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
 
 
-class _Draws(Exception):
-    """A step without a seed drew random numbers."""
+class _NotReusable(Exception):
+    """A step without a seed drew random numbers, or made what can be neither locked nor copied."""
 
 
 @dataclass(frozen=True)
 class _Prefix:
-    """Fitted steps, what they made of a fold's training rows, and the seconds it took.
-
-    `scored` holds what they made of rows to score, with its seconds, under the rows' name.
-    """
+    """Fitted steps, what they made of a fold's training rows, and the seconds it took."""
 
     steps: tuple[Any, ...]
     X: Any
     seconds: float
-    scored: dict[str, tuple[Any, float]] = field(default_factory=dict)
 
 
 class PipelineFitter:
@@ -139,7 +135,7 @@ class PipelineFitter:
             reused_seconds=fit.reused_seconds + prefix.seconds - sum(fitted_seconds),
             prefix_fits=len(fitted_seconds),
         )
-        return _score(task, data, pipeline, prefix, fit)
+        return _score(task, data, pipeline, prefix, keys, fit)
 
     def _for(self, last: Any) -> Fitter:
         return next(member for member in self._members if member.accepts(last))
@@ -225,26 +221,17 @@ def _fitted_prefix(
     def extended(n: int) -> _Prefix | None:
         before, step = up_to(n - 1), pipeline.steps[n - 1][1]
         if before is None or step is None or step == "passthrough":
-            return None if before is None else replace(before, steps=(*before.steps, step), scored={})
+            return None if before is None else replace(before, steps=(*before.steps, step))
         start = time.perf_counter()
         try:
             made = _without_drawing(partial(_fit_transform, step, before.X, y))
-        except _Draws:
+        except _NotReusable:
             return None
         fitted_seconds.append(time.perf_counter() - start)
         return _Prefix((*before.steps, step), _read_only(made), before.seconds + fitted_seconds[-1])
 
     prefix = up_to(len(keys))
-    if prefix is None:
-        return None, fitted_seconds
-    if isinstance(
-        prefix.X, pd.DataFrame
-    ):  # it cannot be locked, and candidates must not see each other's writes
-        return replace(prefix, X=prefix.X.copy()), fitted_seconds
-    if not (type(prefix.X) is np.ndarray or sp.issparse(prefix.X)):
-        return None, fitted_seconds
-    _read_only(prefix.X)  # where all steps pass through, these are the fold's own rows
-    return prefix, fitted_seconds
+    return (None if prefix is None else replace(prefix, X=_lent(prefix.X))), fitted_seconds
 
 
 def _fit_transform(step: Any, X: Any, y: Any) -> Any:
@@ -256,13 +243,22 @@ def _without_drawing(work: Callable[[], T]) -> T:
     before = _generators()
     result = work()
     if _generators() != before:
-        raise _Draws
+        raise _NotReusable
     return result
 
 
 def _generators() -> Any:
     kind, keys, *rest = np.random.get_state()
     return random.getstate(), kind, np.asarray(keys).tobytes(), rest
+
+
+def _lent(X: Any) -> Any:
+    """X for one candidate, which must not see what another writes: a frame cannot be locked, so it is a copy of it."""
+    if isinstance(X, pd.DataFrame):
+        return X.copy()
+    if type(X) is np.ndarray or sp.issparse(X):
+        return _read_only(X)  # where all steps pass through, these are the fold's own rows
+    raise _NotReusable
 
 
 def _read_only(X: Any) -> Any:
@@ -280,7 +276,7 @@ def _nbytes(prefix: _Prefix | None) -> int:
 
 
 def _score(
-    task: FitTask, data: Evaluation, pipeline: Pipeline, prefix: _Prefix, fit: LongFit
+    task: FitTask, data: Evaluation, pipeline: Pipeline, prefix: _Prefix, keys: Sequence[str], fit: LongFit
 ) -> list[Outcome]:
     """Scorers of predictions get the last step and transformed rows; any other gets the pipeline and X."""
     train, test = data.folds[task.fold]
@@ -290,21 +286,19 @@ def _score(
     for part, numbers in parts.items():
         X, y = safe_split(pipeline, data.X, data.y, numbers, train)
         rows = ScoredRows(X, y, aligned_fit_params(data.X, data.score_params, numbers))
-        scored[part] = _transformed(prefix, part, rows) if directly else rows
+        name = ("scored", part, task.fold, *keys)
+        scored[part] = _transformed(prefix, rows, data.run_id, name) if directly else rows
     if directly:
         return score_rungs(task, data, fit, scored)
     whole = replace(fit, model_of=lambda n: _whole(pipeline, prefix, fit.model_of(n)))
     return score_rungs(task, data, whole, scored)
 
 
-def _transformed(prefix: _Prefix, part: str, rows: ScoredRows) -> ScoredRows:
-    fresh = part not in prefix.scored
-    if fresh:
-        start = time.perf_counter()
-        made = _without_drawing(partial(_transform, prefix.steps, rows.X))
-        prefix.scored[part] = (_read_only(made), time.perf_counter() - start)
-    X, seconds = prefix.scored[part]
-    return replace(rows, X=X, seconds=seconds, fresh=fresh)
+def _transformed(prefix: _Prefix, rows: ScoredRows, run_id: str, name: Hashable) -> ScoredRows:
+    """The rows as the last step sees them, which candidates share under that name."""
+    made = partial(_without_drawing, partial(_transform, prefix.steps, rows.X))
+    entry, fresh = WORKER_CACHE.get(run_id, name, made, nbytes_of)
+    return replace(rows, X=_lent(entry.matrix), seconds=entry.seconds, fresh=fresh)
 
 
 def _transform(steps: Sequence[Any], X: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sklearn
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import make_classification
 from sklearn.decomposition import PCA, TruncatedSVD
@@ -25,6 +25,7 @@ from sklearn.svm import SVC
 from xgboost import XGBClassifier
 
 from hptune.fitters import fitter_for
+from hptune.fitters._matrix_cache import WORKER_CACHE
 from hptune.records import Outcome
 from tests.fitters.against_sklearn import (
     assert_equal_to_sklearn,
@@ -230,3 +231,35 @@ def test_reused_steps_count_in_the_times_of_each_candidate_and_once_in_the_work(
         for other in others:
             assert other.prefix_fits == 0
             assert other.fit_time + other.score_time > other.work_time
+
+
+def test_rows_to_score_count_in_the_budget_of_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = Pipeline([("scale", StandardScaler()), ("nb", GaussianNB())])
+    grid = {"nb__var_smoothing": [1e-9, 1e-5], "scale__with_mean": [True, False]}
+    learned_from = X.nbytes * 2 // 3  # in each of 3 folds, and scored beside half as much
+    monkeypatch.setattr(WORKER_CACHE, "budget", 2 * learned_from)
+    assert prefix_fits(assert_equal_to_sklearn(pipeline, grid, X, y)) == 4 * 3
+    monkeypatch.setattr(WORKER_CACHE, "budget", 2 * (2 * learned_from + learned_from // 2))
+    assert prefix_fits(assert_equal_to_sklearn(pipeline, grid, X, y)) == 2 * 3
+
+
+class Doubling(RegressorMixin, BaseEstimator):
+    """Doubles in place what it predicts from."""
+
+    def __init__(self, setting: int = 0) -> None:
+        self.setting = setting
+
+    def fit(self, X: Any, y: Any) -> Doubling:
+        self.mean_ = float(y.mean()) + self.setting
+        return self
+
+    def predict(self, X: Any) -> Any:
+        X *= 2.0
+        return self.mean_ + np.asarray(X).sum(axis=1)
+
+
+@pytest.mark.parametrize("output", ["default", "pandas"])
+def test_a_last_step_that_writes_into_scored_rows_writes_into_its_own(output: str) -> None:
+    scale = StandardScaler().set_output(transform=output)
+    pipeline = Pipeline([("scale", scale), ("last", Doubling())])
+    assert_equal_to_sklearn(pipeline, {"last__setting": [0, 1, 2]}, X, y)
