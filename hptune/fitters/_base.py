@@ -24,6 +24,7 @@ __all__ = [
     "Ladder",
     "LongFit",
     "Reports",
+    "StepFitter",
     "TrainingRows",
     "Watch",
     "apply_params",
@@ -205,14 +206,18 @@ class Fitter(Protocol):
     def cost(self, estimator: Any) -> float:
         """Expected work relative to other settings of the same estimator, any unit."""
 
-    def fit(self, estimator: Any, rows: TrainingRows) -> LongFit:
-        """Fit the estimator once, to its longest rung."""
-
     def rounds_of(self, fitted: Any) -> int:
         """Boosting rounds or trees that a fitted estimator holds; 0 where there are none."""
 
     def fit_and_score(self, task: FitTask, data: Evaluation) -> list[Outcome]:
         """Outcomes of all rungs of `task`; a fit that raises is a failed outcome, not an exception."""
+
+
+class StepFitter(Fitter, Protocol):
+    """One that fits a pipeline's last step too, on rows that the steps before it made."""
+
+    def fit(self, estimator: Any, rows: TrainingRows) -> LongFit:
+        """Fit the estimator once, to its longest rung."""
 
 
 def apply_params(estimator: Any, params: Mapping[str, Any]) -> Any:

@@ -24,7 +24,7 @@ from sklearn.pipeline import Pipeline
 
 from hptune._sklearn_compat import aligned_fit_params, has_callbacks, reads_predictions_only, safe_split
 from hptune.fitters._apart import fit_apart
-from hptune.fitters._base import Evaluation, Fitter, Ladder, LongFit, TrainingRows, whole_number
+from hptune.fitters._base import Evaluation, Ladder, LongFit, StepFitter, TrainingRows, whole_number
 from hptune.fitters._climb import ScoredRows, estimator_for, score_rungs
 from hptune.fitters._matrix_cache import WORKER_CACHE, nbytes_of
 from hptune.records import FitTask, Outcome
@@ -56,11 +56,11 @@ class PipelineFitter:
 
     Parameters
     ----------
-    members : sequence of Fitter
+    members : sequence of StepFitter
         Those for the last step; one of them accepts it.
     """
 
-    def __init__(self, members: Sequence[Fitter]) -> None:
+    def __init__(self, members: Sequence[StepFitter]) -> None:
         self._members = members
 
     def accepts(self, estimator: Any) -> bool:
@@ -89,12 +89,6 @@ class PipelineFitter:
         """The last step's."""
         last = fitted.steps[-1][1]
         return self._for(last).rounds_of(last)
-
-    def fit(self, estimator: Any, rows: TrainingRows) -> LongFit:
-        """A plain fit, as the last step of another pipeline."""
-        estimator.fit(rows.X, rows.y, **rows.fit_params)
-        seconds = time.perf_counter() - rows.started
-        return LongFit(model_of=lambda n: estimator, seconds_at=lambda n: seconds)
 
     def fit_and_score(self, task: FitTask, data: Evaluation) -> list[Outcome]:
         """One fit of the last step on what the steps before it made, or each rung apart where that is not sure."""
@@ -137,7 +131,7 @@ class PipelineFitter:
         )
         return _score(task, data, pipeline, prefix, keys, fit)
 
-    def _for(self, last: Any) -> Fitter:
+    def _for(self, last: Any) -> StepFitter:
         return next(member for member in self._members if member.accepts(last))
 
 

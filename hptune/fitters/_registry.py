@@ -13,7 +13,7 @@ from typing import Any
 import sklearn
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from hptune.fitters._base import Evaluation, Fitter, apply_params, thread_caps
+from hptune.fitters._base import Evaluation, Fitter, StepFitter, apply_params, thread_caps
 from hptune.fitters._forest import ForestFitter
 from hptune.fitters._gradient_boosting import GradientBoostingFitter
 from hptune.fitters._hist_gradient_boosting import HistGradientBoostingFitter, same_on_any_threads
@@ -25,7 +25,7 @@ from hptune.records import FitTask, Outcome
 
 __all__ = ["BY_NAME", "evaluate", "fit_alone", "fitter_for", "trains_in_passes"]
 
-_LAST_STEPS: dict[str, Fitter] = {
+_LAST_STEPS: dict[str, StepFitter] = {
     "xgboost": XGBoostFitter(),
     "forest": ForestFitter(),
     "gradient boosting": GradientBoostingFitter(),
