@@ -228,7 +228,7 @@ def ranking_metric(scoring: Any, refit: Any) -> str:
 
 
 def _metrics(scoring: Any, refit: Any) -> tuple[str, ...]:
-    if isinstance(scoring, (list, tuple, set, dict)):
+    if isinstance(scoring, (list, tuple, dict)):
         return tuple(scoring)
     # What a function gives is not known before it is called: several scores, where `refit` names one.
     return (refit,) if callable(scoring) and isinstance(refit, str) else ("score",)
