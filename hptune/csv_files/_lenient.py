@@ -43,14 +43,16 @@ def read_sound_batches(path: Path, columns: Columns, rejects: list[Reject]) -> I
         The file does not open, its header is wrong, or no row is sound.
     """
     check_header(path, columns)
-    header, kept = read_header(path), 0
+    header, kept, of_others = read_header(path), 0, len(rejects)
     with judged_rows(path, columns) as rows:
         sound = _sound(rows, path.name, rejects)
         while some := list(islice(sound, _BATCH_ROWS)):
             kept += len(some)
             yield _batch(some, header, columns), np.array([row.line for row in some], dtype=np.int64)
     if not kept:
-        raise InputDataError(f"{path} has no sound row (all {len(rejects):,} are malformed)", MEND)
+        raise InputDataError(
+            f"{path} has no sound row (all {len(rejects) - of_others:,} are malformed)", MEND
+        )
 
 
 def read_sound_table(path: Path, columns: Columns, rejects: list[Reject]) -> tuple[Any, Lines]:

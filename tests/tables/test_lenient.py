@@ -246,3 +246,14 @@ def test_a_matrix_of_categories_forgets_those_of_rejected_rows(path: Path) -> No
     dataset = lenient(table(path, "c,y\nred,1\nblue,2\nodd,\n"), Y)
     assert dataset.train.categories == {"c": ("blue", "red")}
     assert np.array_equal(dataset.train.X, [[1.0], [0.0]])
+
+
+def test_a_file_without_a_sound_row_counts_its_own_rows(tmp_path: Path) -> None:
+    raw = write_raw(tmp_path, example())
+    bad = {"gender_age_train": csv_text("gender_age_train", example()["gender_age_train"]) + "8\n9\n"}
+    bad["label_categories"] = csv_text("label_categories", []) + "x\ny\nz\n"
+    for name, content in bad.items():
+        write_zip(raw / f"{name}.csv.zip", {f"{name}.csv": content})
+    said = r"label_categories.csv.zip has no sound row \(all 3 are malformed\)"
+    with pytest.raises(InputDataError, match=said):
+        load_talkingdata(raw, strict=False)
