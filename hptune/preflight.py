@@ -16,7 +16,7 @@ from hptune.errors import InputDataError
 from hptune.fitters import fit_bytes
 from hptune.sweep import AnySweep, Sweep
 
-__all__ = ["HostMemory", "check_folds", "check_memory", "memory_on", "size"]
+__all__ = ["HostMemory", "check_memory", "check_scorable", "memory_on", "size"]
 
 _TIGHT = 0.9  # of the memory that there is
 
@@ -30,7 +30,7 @@ class HostMemory(NamedTuple):
     most: int
 
 
-def check_folds(sweep: Sweep, metrics: tuple[str, ...]) -> None:
+def check_scorable(sweep: Sweep, metrics: tuple[str, ...]) -> None:
     """Refuse a fold that a metric cannot score, whatever the model.
 
     Each metric scores, on each fold, what scikit-learn's dummy estimator predicts.

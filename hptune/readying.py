@@ -86,7 +86,7 @@ def built_sweep(
 ) -> AnySweep:
     """The sweep over the local copies, its folds looked at; its configuration is the one that was asked for."""
     from hptune.build import build_distributed, build_sweep, build_trials
-    from hptune.preflight import check_folds
+    from hptune.preflight import check_scorable
 
     if isinstance(local, TrialSweepConfig):
         if local.notice:
@@ -97,7 +97,7 @@ def built_sweep(
         return replace(trials, config=config.to_mapping())
     built = replace(build_sweep(local, cache=cache, progress=say), config=config.to_mapping())
     named = (local.primary_metric, *local.metrics)
-    check_folds(built, tuple(name for name in named if name is not None and ":" not in name))
+    check_scorable(built, tuple(name for name in named if name is not None and ":" not in name))
     return built
 
 

@@ -17,7 +17,7 @@ from hptune.cli import main
 from hptune.engine import Engine, Host, SerialEngine
 from hptune.errors import InputDataError
 from hptune.fitters import fit_bytes
-from hptune.preflight import check_folds, check_memory
+from hptune.preflight import check_memory, check_scorable
 from hptune.sweep import Sweep
 from tests.builders import Case, classes_table, numbers_table, sweep_of
 
@@ -37,36 +37,36 @@ MIXED = [0, 1] * 6
 
 @pytest.mark.parametrize("metric", ["roc_auc", "neg_log_loss", "accuracy", "f1"])
 def test_folds_with_all_classes_are_let_through(metric: str) -> None:
-    check_folds(sweep_with(MIXED, HALVES), (metric,))
+    check_scorable(sweep_with(MIXED, HALVES), (metric,))
 
 
 def test_a_fold_that_is_scored_on_one_class_is_named_where_the_metric_needs_more() -> None:
     y = [1] * 6 + [0, 1] * 3
     sweep = sweep_with(y, [(ROWS[3:], ROWS[:3]), HALVES[1][::-1]])
     with pytest.raises(InputDataError) as refused:
-        check_folds(sweep, ("accuracy", "roc_auc"))
+        check_scorable(sweep, ("accuracy", "roc_auc"))
     assert refused.value.what == (
         "fold 0 of 2, counted from 0, cannot be scored by roc_auc (it has one class only, 1)"
     )
-    check_folds(sweep, ("accuracy",))
+    check_scorable(sweep, ("accuracy",))
 
 
 def test_a_fold_that_is_trained_on_one_class_is_named() -> None:
     sweep = sweep_with([1] * 6 + [0, 1] * 3, HALVES)
     with pytest.raises(InputDataError, match="fold 1 of 2, counted from 0, is trained on one class only, 1"):
-        check_folds(sweep, ())
+        check_scorable(sweep, ())
 
 
 def test_a_metric_that_does_not_fit_the_labels_is_told_before_any_fit() -> None:
     with pytest.raises(InputDataError, match=r"cannot be scored by roc_auc \(multi_class must be in"):
-        check_folds(sweep_with([0, 1, 2] * 4, HALVES), ("roc_auc",))
+        check_scorable(sweep_with([0, 1, 2] * 4, HALVES), ("roc_auc",))
 
 
 def test_a_fold_of_one_row_has_no_r2() -> None:
     sweep = sweep_with(np.arange(12.0), [(ROWS[1:], ROWS[:1])], Ridge())
     with pytest.raises(InputDataError, match="fold 0 of 1, counted from 0, cannot be scored by r2"):
-        check_folds(sweep, ("r2",))
-    check_folds(sweep, ("neg_root_mean_squared_error",))
+        check_scorable(sweep, ("r2",))
+    check_scorable(sweep, ("neg_root_mean_squared_error",))
 
 
 class Small(SerialEngine):

@@ -26,7 +26,7 @@ from hptune.matrix import Dataset
 from hptune.splits import folds_of
 from hptune.storage import default_cache
 from hptune.sweep import Sweep
-from hptune.termination import check_folds, check_rounds
+from hptune.termination import check_race, check_rounds
 
 __all__ = ["build_sweep", "ranking_scorer"]
 
@@ -75,7 +75,7 @@ def build_sweep(
         )
     folds = folds_of(config.cv, dataset.train, classifier=is_classifier(estimator))
     if config.early_termination is not None:
-        check_folds(config.early_termination, len(folds))
+        check_race(config.early_termination, len(folds))
     return Sweep(
         name=config.name,
         train=dataset.train,

@@ -19,7 +19,7 @@ from hptune.plan import make_plan
 from hptune.records import FitTask, Outcome
 from hptune.search._records import Left, Records, nowhere
 from hptune.search._stopping import Stopping
-from hptune.termination import check_folds
+from hptune.termination import check_race
 
 __all__ = ["run_calls"]
 
@@ -55,7 +55,7 @@ def run_calls(
     candidates = [call[2]["parameters"] for call in calls[::n_folds]]
     data = _evaluation(calls, n_folds)
     if stopping is not None:
-        check_folds(stopping.policy, n_folds)
+        check_race(stopping.policy, n_folds)
         data = stopping.watching(data)
     lockstep = stopping is not None and stopping.in_lockstep
     plan = make_plan(data.estimator, candidates, n_folds, data.fit_params, lockstep=lockstep)

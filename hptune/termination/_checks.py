@@ -8,7 +8,7 @@ from hptune.errors import ConfigurationError
 from hptune.fitters import fitter_for
 from hptune.policies import Policy, written
 
-__all__ = ["check_folds", "check_rounds"]
+__all__ = ["check_race", "check_rounds"]
 
 _LEAST_RACE = 3  # folds: two are compared, and the rest is what can be saved
 
@@ -30,7 +30,7 @@ def check_rounds(policy: Policy, estimator: Any) -> None:
     )
 
 
-def check_folds(policy: Policy, n_folds: int) -> None:
+def check_race(policy: Policy, n_folds: int) -> None:
     """Refuse a race that would be over before it could tell anything.
 
     Raises
