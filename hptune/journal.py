@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, NoReturn
 
-from hptune.errors import OutputError
+from hptune.errors import ConfigurationError, OutputError
 from hptune.interrupts import undisturbed
 from hptune.records import Outcome
 from hptune.storage import sync_directory
@@ -38,7 +38,7 @@ __all__ = [
 KEY_DIGITS = 32  # hex digits of a cell's key
 FORMAT = 1  # raised when records change their meaning
 
-_LINE_BYTES = 256 << 20  # the header of a million candidates is shorter
+_LINE_BYTES = 256 << 20  # a grid that would make a longer record is refused before it is written
 _SEAL = b',"crc32":"%08x"}\n'
 _SEAL_BYTES = len(_SEAL % 0)
 _KEYED = b'{"record":"outcome","key":"'
@@ -60,11 +60,14 @@ class Journal:
 
     Raises
     ------
+    ConfigurationError
+        The first record lists so many candidates that it could not be read again; nothing is written.
     OutputError
         The file cannot be created or written.
     """
 
     def __init__(self, path: Path, first: Mapping[str, Any], *, keep: int | None = None) -> None:
+        line = _first_line(first)
         self._path = path
         self._whole = True
         flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW
@@ -75,7 +78,7 @@ class Journal:
             sync_directory(path.parent)
         except OSError as error:
             raise self._failed(error) from error
-        self.record(first)
+        self._append(line)
 
     def record(self, record: Mapping[str, Any]) -> None:
         """Write a record that is no outcome."""
@@ -275,6 +278,17 @@ def key_of(line: bytes) -> str | None:
     if not line.startswith(_KEYED):
         return None
     return line[len(_KEYED) : len(_KEYED) + KEY_DIGITS].decode("ascii", "replace")
+
+
+def _first_line(record: Mapping[str, Any]) -> bytes:
+    line = encode_record(record)
+    if len(line) > _LINE_BYTES:
+        listed = f"{len(record.get('grid', ())):,} candidates need a record of {len(line):,} bytes"
+        raise ConfigurationError(
+            f"{listed}, and the journal takes {_LINE_BYTES:,}",
+            "give fewer values, or sampling_algorithm random with fewer trials",
+        )
+    return line
 
 
 def _sealed(body: bytes) -> bytes:

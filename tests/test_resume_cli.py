@@ -292,3 +292,20 @@ def test_what_a_killed_writer_left_of_a_file_is_swept_up(home: Path) -> None:
     (home / "out" / ".results.csv.abc123.tmp").write_text("half")
     assert sweep("--resume") == 0
     assert not list((home / "out").glob(".*"))
+
+
+def test_a_grid_that_the_journal_could_not_be_read_with_is_refused_before_any_fit(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hptune.journal._LINE_BYTES", 20_000)
+    many = ["--set", f"search_space.alpha={[number / 7 for number in range(1, 400)]}"]
+    assert sweep(*many) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("hptune: error: 399 candidates need a record of ") and error.count("\n") == 1
+    assert "the journal takes 20,000: give fewer values, or sampling_algorithm random" in error
+    assert not (home / "fits").exists() and not (home / "out" / "journal.jsonl").exists()
+    assert sweep("--resume") == 0
+    whole = (home / "out" / "journal.jsonl").read_bytes()
+    assert sweep("--resume", "--extend", *many) == 2
+    assert (home / "out" / "journal.jsonl").read_bytes() == whole
+    assert main(["status", "out"]) == 0
