@@ -6,27 +6,26 @@ import logging
 import math
 import queue
 import tempfile
-import uuid
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pyspark import RDD, InheritableThread
 from pyspark.sql import SparkSession
 
 from hptune.engine._base import CRASHED, Feed, Host, Work, failed
 from hptune.engine._bounded import bounded
-from hptune.engine._cores import cores_of, with_cores
+from hptune.engine._cores import cores_of
 from hptune.engine._ending import fatal, unless_ended
 from hptune.engine._executors import attempts_of, hosts_of, is_local
+from hptune.engine._jobs import Done, Jobs
 from hptune.engine._live import place_of
 from hptune.engine._payload import Payload, lay_down
 from hptune.engine._shipping import serve, ship_package, withdraw
 from hptune.engine._stream import OutcomeStream, read_outcome
-from hptune.engine._tasks import Bundle, Fitting, fits_of
+from hptune.engine._tasks import Bundle, Fitting
 from hptune.engine._versions import with_same_versions
 from hptune.live import Place
 from hptune.plan import pack
@@ -36,9 +35,7 @@ __all__ = ["SparkEngine"]
 
 _log = logging.getLogger(__name__)
 
-_JOB_PROPERTIES = ("spark.jobGroup.id", "spark.job.description", "spark.job.interruptOnCancel")
 _ABORTED = "Spark aborted a job; the fits that it did not end run again"
-_CANCEL_AGAIN_SECONDS = 0.5
 _ALONE_ATTEMPTS = 16  # of a suspect whose Spark worker is lost each time, not by its own fault
 _CLOSING_SECONDS = 3.0  # for what a run's end asks of the JVM, and again for the session's
 BROADCAST_BYTES = 256 << 20  # up to here a private copy in each worker is cheaper than a file on each host
@@ -130,7 +127,10 @@ class SparkEngine:
     @contextmanager
     def _running(self, work: Work, description: str, n_tasks: int) -> Iterator[_Run]:
         with tempfile.TemporaryDirectory(prefix="hptune-", ignore_cleanup_errors=True) as directory:
-            run = _Run(self, description, self.threads(n_tasks), Path(directory))
+            cpus = self.threads(n_tasks)
+            wider = not self.is_local and cpus > self.cores.task
+            jobs = Jobs(self._sc, description, cpus if wider else None)
+            run = _Run(self, jobs, Path(directory))
             try:
                 run.share(with_same_versions(work))
                 yield run
@@ -142,26 +142,15 @@ class SparkEngine:
                 run.close()
 
 
-@dataclass(frozen=True)
-class _Done:
-    """A job's end: the tasks that it left as suspects, and the error that aborted it."""
-
-    suspects: Sequence[int]
-    error: Exception | None = None
-
-
 class _Run:
     """One call of `SparkEngine.run`: what it shares with the executors, and what is still missing."""
 
-    def __init__(self, engine: SparkEngine, description: str, cpus: int, directory: Path) -> None:
+    def __init__(self, engine: SparkEngine, jobs: Jobs, directory: Path) -> None:
         self.engine = engine
-        self.cpus = cpus
+        self.jobs = jobs
         self.sc = engine._sc
-        self.description = description
-        self.group = f"hptune-{uuid.uuid4().hex}"
         self.directory = directory
         self.stream = OutcomeStream(self.sc)
-        self.threads: list[InheritableThread] = []
         self.suspects: set[int] = set()
         self.aborted = False
         self.payload: Any = None
@@ -227,10 +216,7 @@ class _Run:
 
     def _cancel(self) -> None:
         with unless_ended(self.sc):
-            for thread in self.threads:
-                while thread.is_alive():  # a job that was submitted after the cancel survives it
-                    self.sc.cancelJobGroup(self.group)
-                    thread.join(_CANCEL_AGAIN_SECONDS)
+            self.jobs.cancel()
             if self.payload is not None:
                 self.payload.destroy()
             if self.served is not None:
@@ -257,7 +243,7 @@ class _Run:
         first, rest = (tasks, ()) if len(tasks) <= 2 * slots else (tasks[:slots], tasks[slots:])
         cost = {task.id: task.cost for task in first}
         unheard = set(cost)
-        waiting = self._jobs([(task,) for task in first])
+        waiting = self._grouped([(task,) for task in first])
         at_once = slots if self.stream.broken else self.engine.max_jobs
         running = 0
         while running or waiting:
@@ -273,20 +259,20 @@ class _Run:
             unheard.difference_update(ended)
             told = any(outcome.status == "ok" for outcome in outcomes)
             if rest and told:
-                waiting += self._jobs(pack(rest, _seconds_per_cost(outcomes, cost), slots))
+                waiting += self._grouped(pack(rest, _seconds_per_cost(outcomes, cost), slots))
                 rest = ()
             elif rest and not unheard:  # all of the first failed or crashed: nobody tells the pace
-                waiting += self._jobs([(task,) for task in rest])
+                waiting += self._grouped([(task,) for task in rest])
                 rest = ()
             if outcomes:
                 yield outcomes
 
-    def _arrived(self) -> tuple[list[Outcome], list[_Done]]:
+    def _arrived(self) -> tuple[list[Outcome], list[Done]]:
         """Waits for what comes next; whatever has come by then is taken with it."""
-        outcomes, done = list[Outcome](), list[_Done]()
+        outcomes, done = list[Outcome](), list[Done]()
         item = self.stream.queue.get()
         while True:
-            if isinstance(item, _Done):
+            if isinstance(item, Done):
                 done.append(item)
             else:
                 outcomes.extend(map(read_outcome, item))
@@ -295,7 +281,7 @@ class _Run:
             except queue.Empty:
                 return outcomes, done
 
-    def _jobs(self, bundles: Sequence[Bundle]) -> deque[Sequence[Bundle]]:
+    def _grouped(self, bundles: Sequence[Bundle]) -> deque[Sequence[Bundle]]:
         """All bundles as one Spark job.
 
         Where tasks are bounded, a job for each, so that they can wait, and where outcomes come as the results of
@@ -304,7 +290,7 @@ class _Run:
         apart = self.engine.max_tasks is not None or self.stream.broken
         return deque([[bundle] for bundle in bundles] if apart else [bundles])
 
-    def _note(self, done: _Done) -> None:
+    def _note(self, done: Done) -> None:
         self.suspects.update(done.suspects)
         if done.error is not None:
             if fatal(self.sc, done.error):
@@ -321,9 +307,9 @@ class _Run:
         tried = max(1, self.engine.max_failures - 1)
         for _ in range(math.ceil(_ALONE_ATTEMPTS / self.engine.max_failures)):
             try:
-                lines = self._collected([(task,)], tried)
+                lines = self.jobs.collected([(task,)], self._fitting(tried))
             except Exception as error:
-                self._note(_Done((), error))
+                self._note(Done((), error))
                 if "ExecutorLostFailure" in str(error):
                     break
             else:
@@ -331,66 +317,10 @@ class _Run:
         return []
 
     def _submit(self, bundles: Sequence[Bundle]) -> None:
-        thread = InheritableThread(target=self._stream_job, args=(bundles,), daemon=True)
-        self.threads = [*(thread for thread in self.threads if thread.is_alive()), thread]
-        thread.start()
-
-    def _stream_job(self, bundles: Sequence[Bundle]) -> None:
-        accumulator, key, broken = self.stream.accumulator, self.stream.key, self.stream.broken
-        fits = fits_of(self._fitting())
-
-        def fit(partition: Iterable[Bundle]) -> Iterator[int | list[bytes]]:
-            for task, outcomes in fits(partition):
-                if outcomes is None:
-                    yield task.id
-                    continue
-                lines = [outcome.to_json().encode() for outcome in outcomes]
-                if broken:
-                    yield lines
-                else:
-                    accumulator.add([(key, lines)])
-
-        try:
-            self._describe()
-            returned = self._rdd(bundles).mapPartitions(fit).collect()
-            for lines in returned:
-                if isinstance(lines, list):
-                    self.stream.queue.put(lines)
-            self.stream.queue.put(_Done([task for task in returned if isinstance(task, int)]))
-        except Exception as error:  # an aborted job: what is missing is counted and runs again
-            alone = bundles[0] if len(bundles) == 1 else ()
-            self.stream.queue.put(_Done([task.id for task in alone], error))
+        self.jobs.submit(bundles, self._fitting(), self.stream)
 
     def _fitting(self, tried: int | None = None) -> Fitting:
         return Fitting(self.payload, self.engine.max_failures, self.engine.trial_timeout, tried)
-
-    def _collected(self, bundles: Sequence[Bundle], tried: int | None = None) -> list[str]:
-        """Outcomes as JSON, the job's own result: none of them is known where it is aborted."""
-        if not bundles:
-            return []
-        fits = fits_of(self._fitting(tried))
-
-        def fit(partition: Iterable[Bundle]) -> Iterator[str]:
-            for _, outcomes in fits(partition):
-                yield from (outcome.to_json() for outcome in outcomes or ())
-
-        before = {name: self.sc.getLocalProperty(name) for name in _JOB_PROPERTIES}
-        try:
-            self._describe()
-            return self._rdd(bundles).mapPartitions(fit).collect()
-        finally:
-            with unless_ended(self.sc):
-                for name, value in before.items():  # this is the caller's thread
-                    self.sc.setLocalProperty(name, value)  # type: ignore[arg-type]  # None takes it away
-
-    def _rdd(self, bundles: Sequence[Bundle]) -> RDD[Bundle]:
-        """A Spark task for each bundle, with as many cores as its fits have threads."""
-        rdd = self.sc.parallelize(bundles, len(bundles))
-        wider = not self.engine.is_local and self.cpus > self.engine.cores.task
-        return with_cores(rdd, self.cpus) if wider else rdd
-
-    def _describe(self) -> None:
-        self.sc.setJobGroup(self.group, self.description, interruptOnCancel=True)
 
 
 def _seconds_per_cost(outcomes: Sequence[Outcome], cost: dict[int, float]) -> float:
