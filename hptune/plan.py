@@ -192,7 +192,8 @@ def _cost(candidate: Any | None) -> float:
 def rungs_served(tasks: Iterable[FitTask]) -> dict[int, tuple[Rung, ...]]:
     """By candidate the rungs that a fit as long as its own serves, shortest first.
 
-    A shared fit that takes too long is made again without its longest rung, so each rung may come to be the longest.
+    A shared fit that takes too long, or ends its process, is made again without its longest rung, so each rung may come
+    to be the longest.
 
     Examples
     --------

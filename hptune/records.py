@@ -179,6 +179,20 @@ class FitTask:
         params = {**self.params, self.rung_parameter: rungs[-1].rounds}
         return replace(self, params=params, rungs=rungs, cost=self.cost * longest / was)
 
+    def parts(self) -> tuple[FitTask, ...]:
+        """The same fit for its longest rung alone, and for the shorter ones; nothing where all are equally long.
+
+        Examples
+        --------
+        >>> task = FitTask(0, 0, {"max_iter": 9}, (Rung(2, 3), Rung(0, 6), Rung(1, 9)), "max_iter")
+        >>> [[rung.candidate for rung in part.rungs] for part in task.parts()]
+        [[1], [2, 0]]
+        """
+        shorter = tuple(rung for rung in self.rungs if rung.rounds != self.rungs[-1].rounds)
+        if self.rung_parameter is None or not shorter:
+            return ()
+        return self.of_rungs(self.rungs[len(shorter) :]), self.of_rungs(shorter)
+
 
 @dataclass(frozen=True)
 class Outcome:

@@ -14,7 +14,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ from hptune.engine._base import Feed, failed, feed_of
 from hptune.engine._child import BEGUN
 from hptune.engine._forks import can_fork, forked, started
 from hptune.engine._payload import Payload
-from hptune.records import FitTask, Outcome, Status
+from hptune.records import FitTask, Outcome, Rung, Status
 
 __all__ = ["TRIES", "Pool", "fits_fed", "fits_in"]
 
@@ -225,8 +225,10 @@ def fits_in(
 def fits_fed(pool: Pool, payload: Payload, feed: Feed, tried: int = 0) -> Iterator[list[Outcome]]:
     """One outcome for every cell of every task that `feed` gives, each task's as they come.
 
-    What ends its process is tried again, the last time when nothing else runs: there is most memory then. A
-    shared fit that takes too long is given up for its longest rung only.
+    What ends its process is tried again, the last time when nothing else runs: there is most memory then. Which of
+    its rungs ended a shared fit's process is not known: its longest rung and the shorter ones then have one more try
+    each, these again in parts if need be, so that n rungs end 2n + 2 processes at most. A shared fit that takes too
+    long is given up for its longest rung only.
 
     Parameters
     ----------
@@ -234,7 +236,7 @@ def fits_fed(pool: Pool, payload: Payload, feed: Feed, tried: int = 0) -> Iterat
         How often each task ended another process before.
     """
     waiting, suspects = deque[FitTask](), deque[FitTask]()
-    deaths = Counter[int]()
+    deaths = dict[tuple[int, tuple[Rung, ...]], int]()
     while True:
         waiting.extend(feed(max(0, pool.free - len(waiting))))
         if not waiting and not pool.busy:
@@ -245,26 +247,22 @@ def fits_fed(pool: Pool, payload: Payload, feed: Feed, tried: int = 0) -> Iterat
             pool.begin(payload, waiting.popleft())
         for ending in pool.endings():
             task, outcomes = ending.task, ending.outcomes
-            died = tried + deaths[task.id]
-            if ending.status == "crashed" and died < TRIES:
-                deaths[task.id] += 1
-                (waiting if died + 1 < TRIES else suspects).append(task)
+            died = deaths.get(_known(task), tried)
+            if ending.status == "crashed" and (again := (task,) if died < TRIES else task.parts()):
+                deaths.update((_known(each), died + 1) for each in again)
+                (waiting if died + 1 < TRIES else suspects).extend(again)
                 continue
-            if ending.status == "timeout":
-                shorter, outcomes = _without_longest(task, outcomes)
-                waiting.extend(shorter)
+            if ending.status == "timeout" and (parts := task.parts()):
+                longest, shorter = parts
+                deaths[_known(shorter)] = died
+                waiting.append(shorter)
+                outcomes = [each for each in outcomes if (each.candidate, each.fold) in longest.cells]
             yield [replace(outcome, attempts=died + 1) for outcome in outcomes]
 
 
-def _without_longest(task: FitTask, outcomes: Sequence[Outcome]) -> tuple[list[FitTask], Sequence[Outcome]]:
-    """What is left of a shared fit when its longest rung has an outcome, and the outcomes of that rung."""
-    longest = task.rungs[-1].rounds
-    rungs = tuple(rung for rung in task.rungs if rung.rounds != longest)
-    if task.rung_parameter is None or not rungs:
-        return [], outcomes
-    left = {rung.candidate for rung in rungs}
-    shorter = replace(task, params={**task.params, task.rung_parameter: rungs[-1].rounds}, rungs=rungs)
-    return [shorter], [outcome for outcome in outcomes if outcome.candidate not in left]
+def _known(task: FitTask) -> tuple[int, tuple[Rung, ...]]:
+    """The parts of a task have its number, too."""
+    return task.id, task.rungs
 
 
 def _living(children: list[Child], kind: tuple[Any, ...] | None = None) -> Child | None:

@@ -179,8 +179,14 @@ class _Run:
                 self.suspects.update(still[: self.engine.slots])
             elif set(still) - self.suspects:
                 self.stream.give_up()
-        for task in missing.values():
-            yield self._alone(task) or failed(task, CRASHED, status="crashed")
+        waiting = deque(missing.values())
+        while waiting:
+            task = waiting.popleft()
+            outcomes = self._alone(task)
+            if not outcomes and (parts := task.parts()):
+                waiting += parts
+            else:
+                yield outcomes or failed(task, CRASHED, status="crashed")
 
     def fed(self, feed: Feed) -> Iterator[list[Outcome]]:
         """One outcome for every cell of every task that `feed` gives."""
