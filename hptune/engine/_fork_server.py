@@ -114,8 +114,7 @@ def _fork(order: Order, handles: Sequence[int], living: dict[int, _Living], requ
     os.close(connection)
     os.close(traces)
     _tell(told, pid)
-    if pid < 0:
-        _tell(told, 1)
+    if pid < 0:  # there is no end to tell of
         told.close()
     else:
         living[os.pidfd_open(pid)] = _Living(pid, told)

@@ -147,10 +147,12 @@ class _Forked:
         except EOFError:  # the server has ended, and all its processes with it
             self.returncode = self._server.wait()
         else:
-            if self._pid is None:
-                self._pid = number
-            else:
+            if self._pid is not None:
                 self.returncode = number
+            elif number > 0:
+                self._pid = number
+            else:  # it could not be forked
+                self.returncode = 1
         if self.returncode is not None:
             self._told.close()
 

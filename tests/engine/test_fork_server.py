@@ -184,9 +184,10 @@ def test_a_fork_that_the_system_refuses_is_that_processes_end_and_no_others(
     handles = [os.dup(1), os.dup(1), os.dup(tell.fileno())]
     monkeypatch.setattr(os, "fork", refuse)
     _fork_server._fork(_fork_server.Order([], [], "", {}), handles, living := {}, 0)
-    with told, tell:
-        pid, code = told.recv(), told.recv()
-    assert pid < 0 < code
+    tell.close()
+    process = _forks._Forked(told, _forks._Server.__new__(_forks._Server))
+    assert (process.pid, process.wait()) == (0, 1)
+    assert told.closed
     assert not living
     assert "no more processes" in capfd.readouterr().err
 
@@ -330,3 +331,16 @@ def test_native_code_does_not_outlive_a_parent_that_is_killed(started: str) -> N
         driver.wait()
         _, left = psutil.wait_procs(processes, timeout=60)
     assert not left
+
+
+def test_a_process_that_could_not_be_forked_is_not_signalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    signalled: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda pid, sig: signalled.append(pid))
+    told, tell = Pipe(duplex=False)
+    process = _forks._Forked(told, _forks._Server.__new__(_forks._Server))
+    with tell:
+        tell.send(-1)
+        process.kill()
+        process.send_signal(signal.SIGUSR1)
+    assert not signalled
+    assert process.wait() == 1
