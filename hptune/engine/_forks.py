@@ -77,7 +77,7 @@ def started(environment: Mapping[str, str], handles: tuple[int, int]) -> Process
 
 def forked(environment: Mapping[str, str], handles: tuple[int, int]) -> Process:
     """The same in a process that is forked from one which has the libraries and the same `environment`."""
-    order = Order(_loaded(), [*sys.path], os.getcwd(), {**os.environ, **environment})
+    order = Order(_loaded(), _search_path(), os.getcwd(), {**os.environ, **environment})
     return _SERVERS.get(environment).fork(order, handles)
 
 
@@ -90,12 +90,17 @@ def _loaded() -> list[str]:
     ]
 
 
+def _search_path() -> list[str]:
+    """What Python heeds of ``sys.path``: it passes over entries that are no text, such as a `Path`."""
+    return [str(place) for place in sys.path if isinstance(place, str)]
+
+
 def _python(
     program: str, environment: Mapping[str, str], handles: tuple[int, ...]
 ) -> subprocess.Popen[bytes]:
     # The system takes the thread that starts a process for its parent; only the main one is sure to last.
     lasts = threading.current_thread() is threading.main_thread()
-    words = f"import sys; sys.path[:] = {sys.path}; {program.format(arguments=(*handles, lasts))}"
+    words = f"import sys; sys.path[:] = {_search_path()}; {program.format(arguments=(*handles, lasts))}"
     return subprocess.Popen(  # noqa: S603 - ourselves
         [sys.executable, "-c", words],
         pass_fds=handles,

@@ -344,3 +344,14 @@ def test_a_process_that_could_not_be_forked_is_not_signalled(monkeypatch: pytest
         process.send_signal(signal.SIGUSR1)
     assert not signalled
     assert process.wait() == 1
+
+
+def test_entries_of_the_search_path_that_are_no_text_do_no_harm(
+    slots: int, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_forks, "_SERVERS", _forks._Servers())  # a server starts with the path, too
+    monkeypatch.setattr(sys, "path", [directory, *sys.path, np.str_(directory)])
+    try:
+        assert told(surroundings, slots)[1] == str(directory)
+    finally:
+        _forks._SERVERS.end()
