@@ -207,12 +207,13 @@ class Pool:
         return None if self._limit is None else self._limit * len(task.all_folds)
 
     def close(self) -> None:
-        """End the children that have a task; the others wait for the next pool."""
+        """End the children that have a task; the others wait for the next pool, as long as they live."""
         for child, _ in self._busy.values():
             child.kill()
         self._busy.clear()
         _IDLE.extend(self._idle)
         self._idle.clear()
+        _drop_ended()
 
 
 def fits_in(
@@ -276,6 +277,19 @@ def _living(children: list[Child], kind: tuple[Any, ...] | None = None) -> Child
             return child
         child.kill()
     return None
+
+
+def _drop_ended() -> None:
+    """Let go of idle children that have ended, of whatever kind: nobody may look for that one again."""
+    for child in [each for each in _IDLE if each.owner == os.getpid()]:
+        try:
+            _IDLE.remove(child)  # two threads must not ask it at once
+        except ValueError:  # another one has taken it
+            continue
+        if child.lives:
+            _IDLE.append(child)
+        else:
+            child.kill()
 
 
 def _kind(environment: Mapping[str, str]) -> tuple[Any, ...]:
