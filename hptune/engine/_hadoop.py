@@ -6,7 +6,7 @@ import logging
 import re
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -70,16 +70,14 @@ class HadoopStore:
         with self._told():
             path = self._at(file.name)
             self._check(file, path)
-            source = self._fs.open(path)
-            out = self._jvm.java.io.RandomAccessFile(str(target), "rw")
-            try:
+            with (
+                closing(self._fs.open(path)) as source,
+                closing(self._jvm.java.io.RandomAccessFile(str(target), "rw")) as out,
+            ):
                 source.seek(offset)
                 out.seek(offset)
                 stream = self._jvm.java.io.FileOutputStream(out.getFD())
                 self._jvm.org.apache.hadoop.io.IOUtils.copyBytes(source, stream, length, False)
-            finally:
-                source.close()
-                out.close()
             self._check(file, path)
 
     def check_writable(self) -> None:

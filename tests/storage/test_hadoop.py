@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from hptune.engine import hadoop_opener
@@ -93,3 +94,16 @@ spark:
     assert local.returncode == 0, local.stderr
     written = (tmp_path / "runs" / "one" / "sweeping_results.txt").read_bytes()
     assert written == (tmp_path / "local" / "sweeping_results.txt").read_bytes()
+
+
+def test_a_local_file_that_cannot_be_opened_leaves_no_remote_one_open(opener: Opener, tmp_path: Path) -> None:
+    remote = tmp_path / "place" / "a.txt"
+    remote.parent.mkdir()
+    remote.write_bytes(b"content")
+    store = opener(f"file://{remote.parent}")
+    (file,) = store.files()
+    with pytest.raises(StorageError):
+        store.copy_range(file, 0, file.size, tmp_path / "missing" / "a.txt")
+    machines = [each for each in psutil.Process().children(recursive=True) if each.name() == "java"]
+    assert machines
+    assert str(remote) not in [opened.path for java in machines for opened in java.open_files()]
