@@ -266,9 +266,14 @@ def warn_of_capped_threads(estimator: Any, candidates: Iterable[Mapping[str, Any
 
 
 def scores_by_name(scores: Any) -> dict[str, float]:
-    """A scorer's result as a mapping: a single metric is called ``score``, as in ``cv_results_``."""
+    """A scorer's result as a mapping: a single metric is called ``score``, as in ``cv_results_``.
+
+    Whole numbers stay; all else that scikit-learn takes for a number, such as a fraction, is the float that its table
+    holds.
+    """
     by_name = scores if isinstance(scores, Mapping) else {"score": scores}
-    return {name: np.asarray(value).item() for name, value in by_name.items()}
+    plain = {name: np.asarray(value).item() for name, value in by_name.items()}
+    return {name: value if isinstance(value, int) else float(value) for name, value in plain.items()}
 
 
 def scoring_error(
