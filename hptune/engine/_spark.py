@@ -27,6 +27,7 @@ from hptune.engine._shipping import serve, ship_package, withdraw
 from hptune.engine._stream import OutcomeStream, read_outcome
 from hptune.engine._tasks import Bundle, Fitting
 from hptune.engine._versions import with_same_versions
+from hptune.errors import ClusterError
 from hptune.live import Place
 from hptune.plan import pack
 from hptune.records import FitTask, Outcome
@@ -199,13 +200,13 @@ class _Run:
                 running += 1
             if running:
                 outcomes, done = self._arrived()
-                running -= len(done)
-                for job in done:
-                    self._note(job)
                 for outcome in outcomes:
                     missing.pop(outcome.fit_id, None)
                 if outcomes:
                     yield outcomes
+                running -= len(done)
+                for job in done:
+                    self._note(job)
             elif missing:
                 if missing.keys() - self.suspects:
                     self.stream.give_up()
@@ -257,6 +258,8 @@ class _Run:
                 self._submit(waiting.popleft())
                 running += 1
             outcomes, done = self._arrived()
+            if outcomes:
+                yield outcomes
             running -= len(done)
             ended = [outcome.fit_id for outcome in outcomes]
             for job in done:
@@ -270,18 +273,23 @@ class _Run:
             elif rest and not unheard:  # all of the first failed or crashed: nobody tells the pace
                 waiting += self._grouped([(task,) for task in rest])
                 rest = ()
-            if outcomes:
-                yield outcomes
 
     def _arrived(self) -> tuple[list[Outcome], list[Done]]:
-        """Waits for what comes next; whatever has come by then is taken with it."""
+        """Waits for what comes next; whatever has come by then is taken with it.
+
+        What an executor says that is fit for no fits is the last: all that came beside it is there first.
+        """
         outcomes, done = list[Outcome](), list[Done]()
         item = self.stream.queue.get()
         while True:
             if isinstance(item, Done):
                 done.append(item)
             else:
-                outcomes.extend(map(read_outcome, item))
+                for line in item:
+                    try:
+                        outcomes.append(read_outcome(line))
+                    except ClusterError as error:
+                        done.append(Done((), error))
             try:
                 item = self.stream.queue.get_nowait()
             except queue.Empty:
@@ -299,7 +307,7 @@ class _Run:
     def _note(self, done: Done) -> None:
         self.suspects.update(done.suspects)
         if done.error is not None:
-            if fatal(self.sc, done.error):
+            if isinstance(done.error, ClusterError) or fatal(self.sc, done.error):
                 raise done.error
             _log.warning(_ABORTED, exc_info=done.error)
             self.aborted |= not done.suspects
