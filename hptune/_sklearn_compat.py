@@ -22,11 +22,13 @@ from sklearn.utils.parallel import delayed
 __all__ = [
     "BaseSearchCV",
     "aligned_fit_params",
+    "carries_requests_or_callbacks",
     "cv_results",
     "fit_and_score",
     "has_callbacks",
     "hist_model_of_iterations",
     "judge_failures",
+    "output_config",
     "reads_predictions_only",
     "routed_params",
     "safe_split",
@@ -76,6 +78,16 @@ def routed_params(
 def has_callbacks(estimator: Any) -> bool:
     """Whether ``set_callbacks`` of scikit-learn 1.9 and later was used on the estimator."""
     return bool(getattr(estimator, "_skl_callbacks", None))
+
+
+def carries_requests_or_callbacks(estimator: Any) -> bool:
+    """Whether an estimator's clones carry along metadata requests or callbacks that were set on it."""
+    return not vars(estimator).keys().isdisjoint({"_metadata_request", "_skl_callbacks"})
+
+
+def output_config(estimator: Any) -> Any:
+    """What ``set_output`` set on an estimator, which its clones carry along; None where it was not called."""
+    return vars(estimator).get("_sklearn_output_config")
 
 
 # Libraries that every worker has, so that their warnings' classes can be loaded there.

@@ -17,10 +17,9 @@ ROOT = Path(__file__).parents[1]
 # From the ground up. Imports run strictly downward, never along a floor. A new module gets its place here.
 HOUSE = [
     ["context", "errors", "memory", "records"],
-    ["interrupts"],
+    ["_sklearn_compat", "interrupts"],
     [
         "_joblib_compat",
-        "_sklearn_compat",
         "_yaml",
         "csv_files",
         "live",

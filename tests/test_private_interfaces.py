@@ -10,14 +10,21 @@ import numpy as np
 import pytest
 import xgboost as xgb
 from sklearn import config_context
+from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.metrics import check_scoring, f1_score, make_scorer
 from sklearn.model_selection import GridSearchCV
 from sklearn.model_selection import _validation as validation
 from sklearn.model_selection._search import BaseSearchCV
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.metaestimators import _safe_split
 
-from hptune._sklearn_compat import scorer_content
+from hptune._sklearn_compat import (
+    carries_requests_or_callbacks,
+    has_callbacks,
+    output_config,
+    scorer_content,
+)
 from hptune.fitters._xgboost_compat import model_of_rounds, shared_matrix
 from hptune.interrupts import Stopped, stoppable
 from tests.builders import classes_table
@@ -126,3 +133,23 @@ def test_a_scorer_is_what_its_four_attributes_say() -> None:
     with config_context(enable_metadata_routing=True):
         requesting = make_scorer(f1_score).set_score_request(sample_weight=True)
     assert scorer_content(requesting) is requesting
+
+
+def test_what_set_output_sets_is_found_on_the_estimator_and_its_clones() -> None:
+    assert output_config(StandardScaler()) is None
+    scaler = StandardScaler().set_output(transform="pandas")
+    found = output_config(scaler)
+    assert found == {"transform": "pandas"}, "scikit-learn no longer keeps it in _sklearn_output_config"
+    assert output_config(clone(scaler)) == found
+
+
+def test_requests_and_callbacks_are_found_on_the_estimator() -> None:
+    assert not carries_requests_or_callbacks(Ridge())
+    with config_context(enable_metadata_routing=True):
+        requesting = Ridge().set_fit_request(sample_weight=True)
+    assert carries_requests_or_callbacks(requesting), "scikit-learn no longer keeps it in _metadata_request"
+    search = GridSearchCV(Ridge(), {})
+    if hasattr(search, "set_callbacks"):  # since 1.9
+        search.set_callbacks(pytest.importorskip("sklearn.callback").ProgressBar())
+        assert carries_requests_or_callbacks(search), "scikit-learn no longer keeps them in _skl_callbacks"
+        assert has_callbacks(search)

@@ -91,7 +91,9 @@ def _canonical_object(value: Any) -> Any:
         parts = (_canonical(getattr(compressed, part)) for part in ("data", "indices", "indptr"))
         return [type(value).__name__, list(value.shape), *parts]
     if isinstance(value, BaseEstimator) and _cloned_by_parameters(value):
-        output = vars(value).get("_sklearn_output_config")
+        from hptune._sklearn_compat import output_config
+
+        output = output_config(value)
         set_output = [_canonical(output)] if output else []
         params = _canonical(value.get_params(deep=False))
         return [_import_name(type(value)), params, *set_output, *_code(type(value))]
@@ -112,8 +114,10 @@ def _cloned_by_parameters(estimator: Any) -> bool:
     """
     from sklearn.base import BaseEstimator
 
-    carries_more = not vars(estimator).keys().isdisjoint({"_metadata_request", "_skl_callbacks"})
-    return type(estimator).__sklearn_clone__ is BaseEstimator.__sklearn_clone__ and not carries_more
+    from hptune._sklearn_compat import carries_requests_or_callbacks
+
+    by_parameters = type(estimator).__sklearn_clone__ is BaseEstimator.__sklearn_clone__
+    return by_parameters and not carries_requests_or_callbacks(estimator)
 
 
 def _import_name(value: Any) -> str:
