@@ -17,6 +17,7 @@ from hptune.live import Address, LiveServer, Place, Reporter, Value, reporter_to
 from hptune.live import _client as client
 from hptune.live import _protocol as protocol
 from hptune.live import _server as server_module
+from tests.live.impostor import impostor
 
 
 class Desk:
@@ -160,13 +161,19 @@ def test_an_endless_line_is_not_waited_for() -> None:
                 peer.sendall(b" " * (1 << 20))
 
 
-def test_a_silent_client_blocks_nobody_and_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "HANDSHAKE_SECONDS", 0.2)
+def test_a_silent_client_blocks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "HANDSHAKE_SECONDS", 60.0)  # it stays longer than anybody would wait
     desk = Desk()
     with LiveServer(desk) as server, connected(server.address) as (_, told):
         told.readline()
         assert not reporter_to(server.address).report("run", 1, 0.5)
         assert desk.taken == [("run", [Value(1, 0.5)])]
+
+
+def test_a_silent_client_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "HANDSHAKE_SECONDS", 0.2)
+    with LiveServer(Desk()) as server, connected(server.address) as (_, told):
+        told.readline()
         assert not _rest(told)
 
 
@@ -181,13 +188,28 @@ def test_a_crowd_of_silent_clients_blocks_nobody() -> None:
 
 
 def test_the_server_proves_that_it_knows_the_token_too() -> None:
-    with LiveServer(Desk()) as server:
-        with connected(server.address) as (peer, told):
-            answer = greeted(server.address, peer, told)
-        assert answer == {"answer": protocol.proof(server.address.token, "server", "mine")}
-        with closing(Reporter(replace(server.address, token=protocol.new_challenge()))) as stranger:
-            assert not stranger.report("run", 1, 0.5)
-            assert stranger.finish("run") == 1
+    with LiveServer(Desk()) as server, connected(server.address) as (peer, told):
+        answer = greeted(server.address, peer, told)
+    assert answer == {"answer": protocol.proof(server.address.token, "server", "mine")}
+
+
+def test_a_server_that_does_not_know_the_token_gets_no_more_than_a_greeting() -> None:
+    with impostor() as server, closing(Reporter(server.address)) as reporter:
+        assert not reporter.report("run", 1, 0.5)
+        assert reporter.finish("run") == 1
+    ((greeting, after),) = server.heard
+    assert protocol.decode(greeting).keys() == {"answer", "challenge"}
+    assert after == b""
+
+
+def test_what_a_reporter_without_the_token_says_is_lost() -> None:
+    desk = Desk()
+    with LiveServer(desk) as server:
+        stranger = replace(server.address, token=protocol.new_challenge())
+        with closing(Reporter(stranger)) as reporter:
+            assert not reporter.report("run", 1, 0.5)
+            assert reporter.finish("run") == 1
+    assert not desk.taken
 
 
 def test_a_token_has_128_bits_is_new_each_time_and_is_not_shown() -> None:

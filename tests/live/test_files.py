@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from hptune.live import Address, FileServer, Place, send_files
+from hptune.live import FileServer, Place, send_files
 from hptune.live import _files as files
 from hptune.live._protocol import decode, encode, new_challenge, proof
+from tests.live.impostor import impostor
 
 
 @pytest.fixture
@@ -69,16 +70,14 @@ def test_who_does_not_know_the_token_leaves_nothing(
     assert not list(root.iterdir())
 
 
-def test_a_server_that_does_not_know_the_token_gets_nothing(
+def test_a_server_that_does_not_know_the_token_gets_no_more_than_greetings(
     left: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "_PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr(files, "HANDSHAKE_SECONDS", 0.5)
-    with socket.create_server(("127.0.0.1", 0)) as impostor:
-        impostor.settimeout(0.2)
-        address = Address("127.0.0.1", impostor.getsockname()[1])
-        with pytest.raises(OSError, match="did not take the files"):
-            send_files(address, "1", left)
+    with impostor() as server, pytest.raises(OSError, match="files: it does not know the token"):
+        send_files(server.address, "1", left)
+    assert [decode(greeting).keys() for greeting, _ in server.heard] == [{"answer", "challenge"}] * 3
+    assert [after for _, after in server.heard] == [b""] * 3
 
 
 def test_files_that_are_too_large_are_refused_once(server: FileServer, root: Path, left: Path) -> None:
