@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import GridSearchCV, check_cv
 from threadpoolctl import threadpool_limits
 
+from hptune.engine import Engine
 from hptune.fitters import Evaluation
 from hptune.matrix import FeatureMatrix
 from hptune.observers import Observer
@@ -142,6 +145,16 @@ def tasks(count: int, rungs: int = 1) -> list[FitTask]:
     ]
 
 
+def scored(task: FitTask) -> list[Outcome]:
+    """Work whose scores tell the candidates."""
+    return [
+        Outcome(
+            rung.candidate, task.fold, "ok", {"score": rung.candidate / 3}, fit_id=task.id, pid=os.getpid()
+        )
+        for rung in task.rungs
+    ]
+
+
 def outcome(candidate: int, fold: int = 0, score: float = 0.5, **fields: Any) -> Outcome:
     return Outcome(candidate, fold, fields.pop("status", "ok"), {"score": score}, **fields)
 
@@ -168,3 +181,12 @@ class Signalled:
 def flat(stream: Iterable[list[Outcome]]) -> list[Outcome]:
     """All outcomes of an engine's stream."""
     return [outcome for arrived in stream for outcome in arrived]
+
+
+def files_after_others(engine: Engine, directory: Path) -> int:
+    """How many files a directory holds once other tasks have had all slots of the engine.
+
+    Where the tasks that leave files were not stopped, these come after them, or beside more of them.
+    """
+    flat(engine.run(tasks(2 * engine.slots), scored, "others"))
+    return len(list(directory.iterdir()))

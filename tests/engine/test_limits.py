@@ -19,8 +19,7 @@ from xgboost import XGBClassifier
 
 from hptune.engine import Engine, ProcessesEngine, SerialEngine
 from hptune.records import FitTask, Outcome
-from tests.builders import Case, assert_same_results, classes_table, flat, swept, tasks
-from tests.engine.test_contract import scored
+from tests.builders import Case, assert_same_results, classes_table, flat, scored, swept, tasks
 
 pytestmark = pytest.mark.shares_session
 

@@ -17,8 +17,7 @@ import pytest
 from pyspark.accumulators import Accumulator
 
 from hptune.records import FitTask, Outcome
-from tests.builders import flat, tasks
-from tests.engine.test_contract import scored
+from tests.builders import flat, scored, tasks
 from tests.sessions import spark_session
 
 pytestmark = pytest.mark.spark

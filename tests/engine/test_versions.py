@@ -12,8 +12,7 @@ from hptune.engine import ProcessesEngine, SerialEngine
 from hptune.engine._versions import _checked
 from hptune.errors import ClusterError
 from hptune.fitters import difference, loaded_versions
-from tests.builders import flat, tasks
-from tests.engine.test_contract import scored
+from tests.builders import flat, scored, tasks
 
 pytestmark = pytest.mark.shares_session
 
