@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+import traceback
 from collections.abc import Callable, Generator, Sequence
 
 from hptune.engine._base import Feed, Host, Work, failed, feed_of, guarded, this_host
@@ -70,7 +71,11 @@ class DriverEngine:
         running: dict[int, tuple[FitTask, float]] = {}
 
         def run(task: FitTask) -> None:
-            ended.put((task.id, guarded(work, task)))
+            try:
+                outcomes = guarded(work, task)
+            except BaseException as error:  # it would end this thread only, and the task would be waited for
+                outcomes = failed(task, traceback.format_exc(), error)
+            ended.put((task.id, outcomes))
 
         while True:
             for task in feed(self.slots - len(running)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import importlib
 import os
@@ -133,6 +134,16 @@ def test_a_fit_that_exits_is_a_failed_outcome(engine: Engine) -> None:
     assert sorted(outcomes) == list(range(8))
     assert [number for number, outcome in outcomes.items() if outcome.status == "failed"] == [4]
     assert "SystemExit: 3" in str(outcomes[4].error)
+
+
+def cancelled(task: FitTask) -> list[Outcome]:
+    raise asyncio.CancelledError  # which is no Exception
+
+
+def test_whatever_leaves_a_thread_of_the_driver_is_a_failed_outcome() -> None:
+    outcomes = flat(DriverEngine(2).run(tasks(3, rungs=2), cancelled, "test"))
+    assert [outcome.status for outcome in outcomes] == ["failed"] * 6
+    assert all("CancelledError" in str(outcome.error) for outcome in outcomes)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
