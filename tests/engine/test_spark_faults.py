@@ -17,10 +17,9 @@ from pyspark import SparkContext, TaskContext
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from hptune.engine import SerialEngine, active_session, engine_of
-from hptune.engine._stream import Channel, Update
 from hptune.records import FitTask, Outcome
-from tests.builders import Case, classes_table, flat, swept, tasks
-from tests.engine.test_contract import killing, scored
+from tests.builders import Case, classes_table, flat, scored, swept, tasks
+from tests.engine.test_contract import killing
 from tests.sessions import spark_session
 
 pytestmark = pytest.mark.spark
@@ -136,37 +135,3 @@ def test_where_tasks_are_bounded_a_crash_costs_no_other_fit(engine: Any, tmp_pat
     outcomes = {outcome.candidate: outcome.status for outcome in flat(bounded.run(tasks(12), work, "test"))}
     assert [number for number in range(12) if outcomes[number] != "ok"] == [5]
     assert len(list(tmp_path.iterdir())) == 11
-
-
-def traced(task: FitTask, *, directory: str) -> list[Outcome]:
-    """Leaves a trace of its own each time; says that it is long, so that it is not packed."""
-    Path(directory, f"{task.id}-{uuid.uuid4().hex}").touch()
-    return [replace(outcome, work_time=60.0) for outcome in scored(task)]
-
-
-def test_a_poisoned_update_on_the_driver_costs_no_outcome(
-    engine: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    update = Channel.addInPlace
-    raised: list[bool] = []
-
-    def poisoned(self: Channel, value1: list[Update], value2: list[Update]) -> list[Update]:
-        if TaskContext.get() is None and not raised:
-            raised.append(True)
-            raise RuntimeError("poison")
-        return update(self, value1, value2)
-
-    monkeypatch.setattr(Channel, "addInPlace", poisoned)
-    outcomes = flat(engine.run(tasks(8, rungs=2), scored, "test"))
-    assert sorted(outcome.candidate for outcome in outcomes) == list(range(16))
-    assert {outcome.status for outcome in outcomes} == {"ok"}
-    assert raised
-
-    # Spark's channel stays broken for later sweeps of the session, which fit nothing twice and tell each fit's end
-    stream = engine.run(tasks(20, rungs=2), functools.partial(traced, directory=str(tmp_path)), "test")
-    first = next(stream)
-    begun = len(list(tmp_path.iterdir()))
-    outcomes = flat([first, *stream])
-    assert begun < 20 == len(list(tmp_path.iterdir()))
-    assert sorted(outcome.candidate for outcome in outcomes) == list(range(40))
-    assert {outcome.status for outcome in outcomes} == {"ok"}
