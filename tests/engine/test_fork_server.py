@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -26,10 +25,10 @@ from hptune.engine import ProcessesEngine, _fork_server, _forks
 from hptune.engine._children import Child, Pool, _living, fits_in
 from hptune.engine._payload import lay_down
 from hptune.records import FitTask, Outcome
-from tests.builders import flat, tasks
+from tests.builders import flat, scored, tasks
 from tests.chaos.processes import wait_until
 from tests.conftest import ROOT
-from tests.engine.test_contract import scored
+from tests.meeting import meet
 
 
 @pytest.fixture(params=[pytest.param(2, id="forked"), pytest.param(1, id="alone", marks=pytest.mark.slow)])
@@ -125,29 +124,29 @@ def has_ended(pid: int) -> bool:
         return True
 
 
-def slow(task: FitTask) -> list[Outcome]:
-    time.sleep(0.5)
+def meeting(task: FitTask, *, directory: Path, count: int) -> list[Outcome]:
+    meet(directory, count)
     return scored(task)
 
 
 def test_threads_that_begin_at_once_do_not_disturb_each_other(directory: Path) -> None:
-    payload = lay_down(slow, directory)
+    """All of their fits run at the same time: none ends before the last has begun."""
+    payload = lay_down(functools.partial(meeting, directory=directory, count=6), directory)
     together = threading.Barrier(3)
 
-    def attempts(number: int) -> set[int]:
+    def endings(number: int) -> set[tuple[str, int]]:
         with closing(Pool(2, environment={"HPTUNE_TEST_THREADS": "at once"})) as pool:
             together.wait()
-            return {outcome.attempts for outcome in flat(fits_in(pool, payload, tasks(2)))}
+            return {(each.status, each.attempts) for each in flat(fits_in(pool, payload, tasks(2)))}
 
     with ThreadPoolExecutor(3) as threads:
-        assert [*threads.map(attempts, range(3))] == [{1}] * 3
+        assert [*threads.map(endings, range(3))] == [{("ok", 1)}] * 3
 
 
 ODD = """
 import os, resource, signal, time
 from hptune.engine import ProcessesEngine
-from tests.builders import tasks
-from tests.engine.test_contract import scored
+from tests.builders import scored, tasks
 
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
 resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
@@ -203,8 +202,7 @@ def test_an_order_that_cannot_be_sent_is_not_waited_for(directory: Path) -> None
 
 SAYING = """
 from hptune.engine import ProcessesEngine
-from tests.builders import tasks
-from tests.engine.test_contract import scored
+from tests.builders import scored, tasks
 list(ProcessesEngine(2).run(tasks(6), scored, "test"))
 """
 

@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 
 from hptune import GridSearchCV, RandomizedSearchCV
 from tests.search.cases import C, table
-from tests.search.estimators import Timed
+from tests.search.estimators import Meeting, Timed
 
 pytestmark = pytest.mark.shares_session
 
@@ -150,17 +150,25 @@ def _job_descriptions(spark: Any) -> int:
 
 
 @pytest.mark.spark
-@pytest.mark.parametrize(("n_jobs", "bound"), [(1, 1), (-2, 1), (2, 2), (None, 2), (-1, 2), (9, 2)])
-def test_n_jobs_bounds_the_fits_that_run_at_once(n_jobs: Any, bound: int, spark: Any, tmp_path: Path) -> None:
-    """Measured by the spans that the fits themselves write down."""
+@pytest.mark.parametrize("n_jobs", [1, -2])
+def test_n_jobs_bounds_the_fits_that_run_at_once(n_jobs: int, spark: Any, tmp_path: Path) -> None:
+    """Measured by the spans that the fits themselves write down; the session has two slots."""
     estimator = Timed(traces=str(tmp_path), seconds=0.05)
     GridSearchCV(estimator, {"setting": list(range(6))}, cv=2, refit=False, spark=spark, n_jobs=n_jobs).fit(
         *table()
     )
     spans = [json.loads(path.read_text()) for path in tmp_path.iterdir()]
     assert len(spans) == 12
-    at_once = max(sum(begin <= other[0] < end for begin, end in spans) for other in spans)
-    assert at_once <= bound
+    assert max(sum(begin <= other[0] < end for begin, end in spans) for other in spans) == 1
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("n_jobs", [2, None, -1, 9])
+def test_with_more_jobs_or_none_given_all_slots_have_fits(n_jobs: Any, spark: Any, tmp_path: Path) -> None:
+    """Each of the two fits ends only when the other has begun."""
+    options = {"cv": 2, "refit": False, "error_score": "raise", "n_jobs": n_jobs}
+    GridSearchCV(Meeting(traces=str(tmp_path)), {"count": [2]}, spark=spark, **options).fit(*table())
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.spark
