@@ -12,6 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from xgboost import XGBClassifier
 
 from hptune import GridSearchCV
+from hptune.search._base import engine_for
+from tests.builders import files_after_others
 from tests.search.cases import table
 from tests.search.comparison import Case, assert_same_search
 from tests.search.estimators import CannotBePickled, Failing, Lethal
@@ -62,11 +64,14 @@ def test_raise_shows_where_the_fit_failed(place: Any) -> None:
 
 
 def test_raise_cancels_the_rest(tmp_path: Path, place: Any) -> None:
-    estimator = Failing(fails=(0,), traces=str(tmp_path), seconds=0.5)
-    search = GridSearchCV(estimator, {"setting": [0] + [1] * 99}, cv=2, error_score="raise", spark=place)
+    """The fit that fails is not among the first: until they end, Spark is given no others that could be cancelled."""
+    estimator = Failing(fails=(0,), traces=str(tmp_path), seconds=0.25)
+    search = GridSearchCV(
+        estimator, {"setting": [1, 1, 0] + [1] * 97}, cv=2, error_score="raise", spark=place
+    )
     with pytest.raises(ValueError, match="this setting fails"):
         search.fit(*table())
-    assert 1 <= len(list(tmp_path.iterdir())) < 200
+    assert 1 <= files_after_others(engine_for(place, None), tmp_path) < 200
 
 
 @pytest.mark.spark
