@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import check_scoring, make_scorer
 from sklearn.pipeline import make_pipeline
@@ -20,7 +22,7 @@ from hptune.config import parse_config
 from hptune.engine import SerialEngine
 from hptune.errors import AllTrialsFailedError
 from hptune.sweep import run
-from tests.builders import Case, classes_table, sweep_of, swept
+from tests.builders import Case, classes_table, grid_search, sweep_of, swept
 
 pytestmark = pytest.mark.filterwarnings("ignore:Scoring failed:UserWarning")
 
@@ -137,7 +139,9 @@ def test_weights_for_an_estimator_that_takes_none_are_refused_before_any_fit(
 
 
 def test_weights_reach_an_estimator_that_passes_them_on(tmp_path: Path) -> None:
-    rows = "".join(f"{n},{1 + n % 2},{n % 5}\n" for n in range(40))
+    number = np.arange(40)
+    weights, y = 1 + 9 * (number % 2), number % 5
+    rows = "".join(f"{n},{w},{label}\n" for n, w, label in zip(number, weights, y, strict=True))
     (tmp_path / "rows.csv").write_text(f"a,w,y\n{rows}")
     raw = {
         "data": {"path": str(tmp_path / "rows.csv"), "target": "y", "weight": "w"},
@@ -145,4 +149,11 @@ def test_weights_reach_an_estimator_that_passes_them_on(tmp_path: Path) -> None:
         "search_space": {"check_inverse": [False]},
         "cv": 2,
     }
-    assert run(build_sweep(parse_config(raw)), SerialEngine()).table["status"].tolist() == ["ok"]
+    table = run(build_sweep(parse_config(raw)), SerialEngine()).table
+    assert table["status"].tolist() == ["ok"]
+    case = Case(TransformedTargetRegressor(), {"check_inverse": [False]}, number[:, None], y, cv=2)
+    unweighted, weighted = (
+        grid_search(each).cv_results_["mean_test_score"][0] for each in (case, replace(case, weights=weights))
+    )
+    assert table["mean_test_score"][0] == pytest.approx(weighted, rel=1e-6)
+    assert weighted != pytest.approx(unweighted, rel=0.01)
