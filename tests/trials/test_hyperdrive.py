@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from hptune.errors import ConfigurationError
 from hptune.hyperdrive import (
@@ -27,6 +30,7 @@ from hptune.hyperdrive import (
     quniform,
     uniform,
 )
+from hptune.policies import parse_policy
 
 SCRIPTS = Path(__file__).parent / "scripts"
 
@@ -72,6 +76,17 @@ def test_the_tutorial(
     assert hyperdrive_run.get_metrics().keys() == {f"hyperdrive_training_{n}" for n in range(6)}
 
 
+@dataclass(frozen=True)
+class _Within:
+    """All numbers between two."""
+
+    low: float
+    high: float
+
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, float) and self.low <= value <= self.high
+
+
 def config_of(script: ScriptRunConfig, **keys: Any) -> HyperDriveConfig:
     given: dict[str, Any] = {
         "run_config": script,
@@ -84,40 +99,74 @@ def config_of(script: ScriptRunConfig, **keys: Any) -> HyperDriveConfig:
     return HyperDriveConfig(**given)
 
 
+BATCHES = (16, 32, 64)
+
+
 @pytest.mark.parametrize(
-    "sampling",
+    ("sampling", "allowed"),
     [
-        RandomParameterSampling({"--batch_size": choice(16, 32, 64), "--learning_rate": normal(10, 3)}),
-        GridParameterSampling(
-            {"--batch_size": choice(16, 32, 64), "--learning_rate": choice(0.01, 0.1, 1.0)}
+        (
+            RandomParameterSampling({"--batch_size": choice(*BATCHES), "--learning_rate": normal(10, 3)}),
+            {"--batch_size": BATCHES, "--learning_rate": _Within(-20.0, 40.0)},
         ),
-        GridParameterSampling({"--batch_size": choice(range(1, 10)), "--x": choice([10, 20, 30])}),
-        BayesianParameterSampling({"--batch_size": choice(16, 32, 64), "--x": quniform(1, 9, 2)}),
+        (
+            GridParameterSampling(
+                {"--batch_size": choice(*BATCHES), "--learning_rate": choice(0.01, 0.1, 1.0)}
+            ),
+            {"--batch_size": BATCHES, "--learning_rate": (0.01, 0.1, 1.0)},
+        ),
+        (
+            GridParameterSampling({"--batch_size": choice(range(1, 10)), "--x": choice([10, 20, 30])}),
+            {"--batch_size": range(1, 10), "--x": (10, 20, 30)},
+        ),
+        (
+            BayesianParameterSampling({"--batch_size": choice(*BATCHES), "--x": quniform(1, 9, 2)}),
+            {"--batch_size": BATCHES, "--x": (2, 4, 6, 8)},
+        ),
     ],
-    ids=lambda sampling: f"{sampling.algorithm}-{len(sampling.parameter_space)}",
+    ids=["random", "grid", "grid of a range", "bayesian"],
 )
-def test_each_sampling_of_the_tutorial_runs(sampling: Any, tmp_path: Path) -> None:
+def test_each_sampling_of_the_tutorial_runs_in_its_space(
+    sampling: Any, allowed: dict[str, Container[Any]], tmp_path: Path
+) -> None:
     script = ScriptRunConfig(SCRIPTS, "curious.py", arguments=["--fixed", "a b"])
     run = Experiment(Workspace("serial", directory=tmp_path)).submit(
         config_of(script, hyperparameter_sampling=sampling)
     )
-    assert [child.get_metrics() for child in run.get_children()] == [{"score": [0.25, 0.5]}] * 2
+    children = run.get_children()
+    assert [child.get_metrics() for child in children] == [{"score": [0.25, 0.5]}] * 2
+    drawn = [dict(child.run.params) for child in children]
+    assert drawn[0] != drawn[1]
+    for params in drawn:
+        assert params.keys() == allowed.keys()
+        assert all(value in allowed[name] for name, value in params.items()), params
 
 
 @pytest.mark.parametrize(
-    "policy",
+    ("policy", "kind"),
     [
-        BanditPolicy(slack_amount=0.2, evaluation_interval=1, delay_evaluation=5),
-        MedianStoppingPolicy(evaluation_interval=1, delay_evaluation=5),
-        TruncationSelectionPolicy(truncation_percentage=10, evaluation_interval=1, delay_evaluation=5),
-        NoTerminationPolicy(),
+        (BanditPolicy(slack_amount=0.2, evaluation_interval=1, delay_evaluation=5), "bandit"),
+        (MedianStoppingPolicy(evaluation_interval=1, delay_evaluation=5), "median_stopping"),
+        (
+            TruncationSelectionPolicy(truncation_percentage=10, evaluation_interval=1, delay_evaluation=5),
+            "truncation_selection",
+        ),
+        (NoTerminationPolicy(), None),
     ],
-    ids=lambda policy: type(policy).__name__,
+    ids=lambda value: type(value).__name__,
 )
-def test_each_policy_of_the_tutorial_runs(policy: Any, tmp_path: Path) -> None:
+def test_each_policy_of_the_tutorial_runs_and_is_the_written_sweeps(
+    policy: Any, kind: str | None, tmp_path: Path
+) -> None:
     script = ScriptRunConfig(SCRIPTS, "curious.py")
     run = Experiment(Workspace("serial", directory=tmp_path)).submit(config_of(script, policy=policy))
     assert {child.get_status() for child in run.get_children()} == {"Completed"}
+    written = yaml.safe_load((run.directory / "sweep.yaml").read_text())["early_termination"]
+    if kind is None:
+        assert written is None
+    else:
+        assert written["type"] == kind
+        assert parse_policy(written) == policy
 
 
 def test_bounds_out_of_order_are_told_with_those_that_are_meant() -> None:
