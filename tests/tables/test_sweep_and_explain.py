@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -130,41 +131,53 @@ def _matrix() -> tuple[np.ndarray, np.ndarray]:
     return np.array(X, dtype=np.float32), np.array([float(c[4]) for c in lines])
 
 
+SCORING = "neg_root_mean_squared_error"
+
+
+def _winner(**params: Any) -> XGBRegressor:
+    return XGBRegressor(**params, n_jobs=1, enable_categorical=True, feature_types=["q", "c", "q"])
+
+
+def _folds() -> list[tuple[np.ndarray, np.ndarray]]:
+    return list(KFold(3, shuffle=True, random_state=0).split(_matrix()[0]))
+
+
+def _assert_curve_of(winner: XGBRegressor, out: Path) -> None:
+    """The written learning curve is scikit-learn's."""
+    sizes = [0.1, 0.325, 0.55, 0.775, 1.0]
+    rows, _, scores = learning_curve(
+        winner, *_matrix(), cv=_folds(), scoring=SCORING, train_sizes=sizes, shuffle=True, random_state=0
+    )
+    curve = pd.read_csv(out / "learning_curve.csv")
+    assert curve["rows"].tolist() == rows.tolist()
+    assert curve["mean_test_score"].tolist() == pytest.approx(scores.mean(axis=1).tolist())
+
+
+def _contents(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}
+
+
 def test_explain_writes_what_scikit_learns_functions_say(
     sweep: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    out = tmp_path / "out"
     assert main(sweep) == 0
-    model_before = (tmp_path / "out" / "model.ubj").read_bytes()
-    (tmp_path / "out" / "model.ubj").unlink()  # nothing may depend on it
-    assert main(["explain", str(tmp_path / "out"), "--cache", str(tmp_path / "cache"), "-v"]) == 0
-    assert model_before
-    best = json.loads((tmp_path / "out" / "best_params.json").read_text())["params"]
+    (out / "model.ubj").unlink()  # nothing may depend on it
+    before = _contents(out)
+    assert main(["explain", str(out), "--cache", str(tmp_path / "cache"), "-v"]) == 0
+    after = _contents(out)
+    assert after.keys() - before.keys() == {"importances.csv", "learning_curve.csv"}
+    assert {name: after[name] for name in before} == before
+    best = json.loads((out / "best_params.json").read_text())["params"]
     X, y = _matrix()
-    types = ["q", "c", "q"]
-    winner = XGBRegressor(**best, n_jobs=1, enable_categorical=True, feature_types=types)
-    scoring = "neg_root_mean_squared_error"
-    folds = list(KFold(3, shuffle=True, random_state=0).split(X))
-    train, test = folds[0]
-    fitted = winner.fit(X[train], y[train])
+    winner, (train, test) = _winner(**best), _folds()[0]
     expected = permutation_importance(
-        fitted, X[test], y[test], scoring=scoring, n_repeats=5, random_state=0
+        winner.fit(X[train], y[train]), X[test], y[test], scoring=SCORING, n_repeats=5, random_state=0
     ).importances_mean
-    found = pd.read_csv(tmp_path / "out" / "importances.csv").set_index("column")["importance"]
+    found = pd.read_csv(out / "importances.csv").set_index("column")["importance"]
     assert found.loc[["size [m2]", "shore", "a<b"]].tolist() == pytest.approx(expected.tolist(), abs=1e-12)
     assert found.is_monotonic_decreasing
-    rows, _, scores = learning_curve(
-        winner,
-        X,
-        y,
-        cv=folds,
-        scoring=scoring,
-        train_sizes=[0.1, 0.325, 0.55, 0.775, 1.0],
-        shuffle=True,
-        random_state=0,
-    )
-    curve = pd.read_csv(tmp_path / "out" / "learning_curve.csv")
-    assert curve["rows"].tolist() == rows.tolist()
-    assert curve["mean_test_score"].tolist() == pytest.approx(scores.mean(axis=1).tolist())
+    _assert_curve_of(winner, out)
     printed = capsys.readouterr().out
     assert "size [m2]" in printed and "learning curve" in printed
 
@@ -184,27 +197,15 @@ def test_explain_fits_the_rounds_that_the_refit_had_after_early_stopping(
     assert main(["explain", str(tmp_path / "out")]) == 0
     best = json.loads((tmp_path / "out" / "best_params.json").read_text())
     assert best["refit_params"]["n_estimators"] < best["params"]["n_estimators"]
-    X, y = _matrix()
-    winner = XGBRegressor(
-        n_estimators=best["refit_params"]["n_estimators"],
-        n_jobs=1,
-        enable_categorical=True,
-        feature_types=["q", "c", "q"],
-    )
-    folds = list(KFold(3, shuffle=True, random_state=0).split(X))
-    scoring = "neg_root_mean_squared_error"
-    sizes = [0.1, 0.325, 0.55, 0.775, 1.0]
-    _, _, scores = learning_curve(
-        winner, X, y, cv=folds, scoring=scoring, train_sizes=sizes, shuffle=True, random_state=0
-    )
-    curve = pd.read_csv(tmp_path / "out" / "learning_curve.csv")
-    assert curve["mean_test_score"].tolist() == pytest.approx(scores.mean(axis=1).tolist())
+    _assert_curve_of(_winner(n_estimators=best["refit_params"]["n_estimators"]), tmp_path / "out")
 
 
 def test_explain_takes_a_winner_whose_parameters_json_cannot_say(sweep: list[str], tmp_path: Path) -> None:
     assert main([*sweep, "--set", "search_space={n_estimators: [3], missing: [.nan], gamma: [0, .inf]}"]) == 0
-    assert json.loads((tmp_path / "out" / "best_params.json").read_text())["params"]["missing"] == "nan"
+    best = json.loads((tmp_path / "out" / "best_params.json").read_text())["params"]
+    assert best == {"n_estimators": 3, "missing": "nan", "gamma": 0}
     assert main(["explain", str(tmp_path / "out")]) == 0
+    _assert_curve_of(_winner(n_estimators=3, missing=np.nan, gamma=0), tmp_path / "out")
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"params": 3}', "\udcff"])
@@ -230,7 +231,8 @@ def test_explain_says_the_same_on_spark(sweep: list[str], tmp_path: Path) -> Non
 def test_a_booster_of_a_categorical_table_is_read_by_xgboost_alone(sweep: list[str], tmp_path: Path) -> None:
     assert main(sweep) == 0
     booster = Booster(model_file=tmp_path / "out" / "model.ubj")
-    X = np.array([[3, 1, 1]], dtype=np.float32)
+    X = np.array([[3, 1, 1], [np.nan, np.nan, 0]], dtype=np.float32)
     names, types = booster.feature_names, booster.feature_types
     matrix = DMatrix(X, feature_names=names, feature_types=types, enable_categorical=True)
-    assert np.isfinite(booster.predict(matrix)).all()
+    predicted = pd.read_csv(tmp_path / "out" / "predictions.csv")["prediction"]
+    assert np.allclose(booster.predict(matrix), predicted, rtol=1e-6, atol=0)
