@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import json
+import os
 import random
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
@@ -24,7 +25,7 @@ from hptune import identity
 from hptune.engine import SerialEngine
 from hptune.errors import AllTrialsFailedError, ClusterError, ConfigurationError, OutputError
 from hptune.interrupts import Stopped
-from hptune.journal import Journal, read_journal
+from hptune.journal import read_journal
 from hptune.observers import Observer, ProgressLines
 from hptune.outputs import OUTPUT_FILES, WINNER_FILES
 from hptune.plan import Plan
@@ -95,17 +96,19 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> SweepResult:
 def test_what_arrives_together_is_one_record_a_score_and_one_fsync(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written: list[int] = []
-    append = Journal.append
+    journal, fsync = tmp_path / "journal.jsonl", os.fsync
+    on_disk: list[int] = []  # scores in the journal at each fsync of it
 
-    def counted(self: Journal, outcomes: Any) -> None:
-        batch = list(outcomes)
-        written.append(len(batch))
-        append(self, batch)
+    def counted(file: int) -> None:
+        fsync(file)
+        if journal.exists() and os.path.samestat(os.fstat(file), journal.stat()):
+            records = [json.loads(line)["record"] for line in journal.read_text().splitlines()]
+            on_disk.append(records.count("outcome"))
 
-    monkeypatch.setattr(Journal, "append", counted)
+    monkeypatch.setattr(os, "fsync", counted)
     run(ladders(), SerialEngine(), out=tmp_path)
-    assert written == [3] * 6
+    assert [count for count in on_disk if 0 < count < 18] == [3, 6, 9, 12, 15]
+    assert on_disk[-1] == 18
     (session,) = read_journal(tmp_path / "journal.jsonl").sessions
     assert len(session.outcomes) == 18
 
