@@ -7,12 +7,15 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from hptune import status as status_module
 from hptune.cli import main
 from hptune.engine import SerialEngine
 from hptune.errors import AllTrialsFailedError, InputDataError, OutputError
@@ -208,20 +211,35 @@ def test_nothing_in_a_journal_can_steer_the_terminal(tmp_path: Path) -> None:
 
 
 def test_watching_ends_with_the_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    console = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
-    looks = threading.Semaphore(0)
-    monkeypatch.setattr("time.sleep", lambda seconds: looks.release())
+    """Each look is waited for, and the next comes only when the test says so."""
+    console = Console(width=100, record=True, force_terminal=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    looked, again = threading.Semaphore(0), threading.Semaphore(0)
+
+    def sleep(seconds: float) -> None:
+        looked.release()
+        assert again.acquire(timeout=60)
+
+    def seen() -> str:
+        assert looked.acquire(timeout=60)
+        return console.export_text()
+
+    monkeypatch.setattr(status_module, "time", SimpleNamespace(**{**vars(time), "sleep": sleep}))
+    journal = tmp_path / "journal.jsonl"
+    watcher = threading.Thread(target=show_status, args=(tmp_path, console), kwargs={"watch": True})
     with held(tmp_path, "out"):
-        (tmp_path / "journal.jsonl").touch()
-        watcher = threading.Thread(target=show_status, args=(tmp_path, console), kwargs={"watch": True})
+        journal.touch()
         watcher.start()
-        assert looks.acquire(timeout=60)
-        (tmp_path / "journal.jsonl").unlink()
-        with Journal(tmp_path / "journal.jsonl", _header()) as journal:
-            assert looks.acquire(timeout=60)
-            journal.record({"record": "finished", "seconds": 1.0})
+        assert f"{tmp_path}: in use" in seen().replace("\n", "")
+        journal.unlink()
+        with Journal(journal, _header()) as opened:
+            again.release()
+            assert f"{tmp_path}: running" in seen().replace("\n", "")
+            assert watcher.is_alive()
+            opened.record({"record": "finished", "seconds": 1.0})
+    again.release()
     watcher.join(timeout=60)
     assert not watcher.is_alive()
+    assert f"{tmp_path}: finished" in console.export_text().replace("\n", "")
     console.file.close()
 
 
