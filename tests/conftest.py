@@ -16,6 +16,7 @@ from tests.sessions import end_shared_session, shared_session
 ROOT = Path(__file__).resolve().parents[1]
 
 TOGETHER = ("distributed", "storage")  # one process starts their servers and sessions once
+SLOW_SECONDS = 4 * 3600  # their sweeps are waited for up to an hour, and some have several
 
 os.environ.setdefault("SPARK_SUBMIT_OPTS", SHORT_LIVED_JVM)
 settings.register_profile("few", max_examples=30)
@@ -40,8 +41,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByPlace | N
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest first: none of it is to begin when the other processes are done.
 
-    Files that share a Spark session follow one another.
+    Files that share a Spark session follow one another. Slow tests have their own limit.
     """
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(SLOW_SECONDS))
     with_spark = {item.path for item in items if item.get_closest_marker("spark")}
     items.sort(
         key=lambda item: (_directory(item.path) is None, item.path not in with_spark, _shares_session(item))

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -143,9 +144,14 @@ while entered < 20:
         pass
 """
     rivals = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT) for _ in range(4)]
-    seen = 0
-    while any(rival.poll() is None for rival in rivals):
-        seen += holder_of(tmp_path) is not None  # looking does not hold anybody up
+    seen, end = 0, time.monotonic() + 300
+    try:
+        while any(rival.poll() is None for rival in rivals):
+            seen += holder_of(tmp_path) is not None  # looking does not hold anybody up
+            assert time.monotonic() < end
+    finally:
+        for rival in rivals:
+            rival.kill()
     assert [rival.wait() for rival in rivals] == [0] * 4
     assert seen
 

@@ -8,6 +8,7 @@ import queue
 import shlex
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -99,8 +100,9 @@ def test_a_round_that_fails_is_told_and_the_next_one_sends(here: Path, tmp_path:
         mirror.start()
         assert "were not mirrored" in arrivals.next()
         place.unlink()
-        while "were not mirrored" in (told := arrivals.next()):
-            continue
+        end = time.monotonic() + 60
+        while "were not mirrored" in (told := arrivals.next()):  # of rounds that began before
+            assert time.monotonic() < end
         assert told == "journal.jsonl"
         mirror.close()
     finally:
