@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def stopped(estimator: Any, fold: int = 0, y: Any = Y, **evaluation: Any) -> Out
         FOLDS,
         scorer,
         early_stopping=EARLY,
-        run_id=str(RNG.integers(1 << 60)),
+        run_id=uuid.uuid4().hex,
         **evaluation,
     )
     (outcome,) = evaluate(data, FitTask(0, fold, {}, (Rung(0),)))
@@ -103,7 +104,8 @@ def test_weights_and_margins_are_cut_with_the_rows(monkeypatch: pytest.MonkeyPat
 
 def test_queries_of_a_ranker_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = watch(monkeypatch, XGBRanker)
-    queries, relevance = np.repeat(np.arange(40), 5), (RNG.random(200) < 0.4).astype(int)
+    queries = np.repeat(np.arange(40), 5)
+    relevance = (np.random.default_rng(1).random(200) < 0.4).astype(int)
     outcome = stopped(XGBRanker(), y=relevance, scorer=lambda *_: 1.0, fit_params={"qid": queries})
     (call,) = calls
     assert outcome.best_iteration is not None

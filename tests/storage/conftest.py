@@ -50,7 +50,8 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
 def no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests see the credentials that they set, and no others."""
     for name in (*SECRETS, "AZURE_STORAGE_SERVICE_ENDPOINT", "HPTUNE_CREDENTIALS_FILE"):
-        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, "")  # or nothing is undone where `Container.store` sets it
+        monkeypatch.delenv(name)
     monkeypatch.setattr("hptune.storage._credentials._taken", {})
 
 

@@ -85,6 +85,7 @@ def test_another_machine_goes_on_where_this_one_was_stopped(
     assert session(sweep(), Recorded(0), machine="three").savings.reused == 18  # type: ignore[union-attr]
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # other tests leave threads
 def test_what_a_killed_driver_had_not_sent_is_not_lost(
     there: Container, session: Session, tmp_path: Path
 ) -> None:
