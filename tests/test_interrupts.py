@@ -122,6 +122,15 @@ def test_a_stop_is_raised_in_its_own_section_only() -> None:
         pass
 
 
+# Signals a process when its main thread has computed for 0.2 s: what Python itself still has to do takes far less.
+SIGNAL_IN_NATIVE_CODE = """
+computed() { cut -d" " -f14 "/proc/$1/task/$1/stat"; }
+begun=$(computed "$1")
+while now=$(computed "$1") && [ $((now - begun)) -lt 20 ]; do sleep 0.05; done
+kill "-$2" "$1"
+"""
+
+
 def ended(script: str) -> subprocess.CompletedProcess[str]:
     program = "\n".join(
         [
@@ -130,6 +139,8 @@ def ended(script: str) -> subprocess.CompletedProcess[str]:
             "child = subprocess.Popen(['sleep', '600'])",
             "print(child.pid, flush=True)",
             "native = lambda: hashlib.pbkdf2_hmac('sha256', b'', b'', 1 << 30)  # minutes; Python is not asked",
+            f"words = ['sh', '-c', {SIGNAL_IN_NATIVE_CODE!r}, 'sh', str(os.getpid())]",
+            "signal_soon = lambda name: subprocess.Popen([*words, name])",
             script,
         ]
     )
@@ -159,7 +170,7 @@ try:
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(60)
         finally:
-            subprocess.Popen(["sh", "-c", f"sleep 0.5; kill -INT {os.getpid()}"])
+            signal_soon("INT")
             native()
 except Stopped:
     print("closed")
@@ -174,7 +185,7 @@ def test_a_process_whose_main_thread_is_in_native_code_ends_all_the_same() -> No
     done = ended(
         """
 with stoppable():
-    subprocess.Popen(["sh", "-c", f"sleep 0.5; kill -TERM {os.getpid()}"])
+    signal_soon("TERM")
     native()
 """
     )

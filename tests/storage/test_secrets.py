@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from hptune.sample import write_sample
+from tests.chaos.processes import wait_until
 from tests.storage.conftest import ROOT, Container
 from tests.storage.proxy import busy, reset, running_proxy
 from tests.storage.test_refusals import HOUR, NOW, sas
@@ -165,8 +166,11 @@ def test_a_program_that_leaks_is_caught(container: Container, tmp_path: Path) ->
     }
     code, said = run_watched(tmp_path, LEAK, container.name, **held)
     assert code == 0 and hits([signature], said=said) and SIGNED.search(said)
-    inherits = "import subprocess; subprocess.run(['sleep', '1'])"
-    _, said = run_watched(tmp_path, inherits, AZURE_STORAGE_KEY=container.server.key)
-    assert hits([container.server.key], said=said)
+    inherits = "import subprocess; subprocess.run(['cat'])"
+    held = {**os.environ, "AZURE_STORAGE_KEY": container.server.key}
+    with subprocess.Popen([sys.executable, "-c", inherits], stdin=subprocess.PIPE, env=held) as process:
+        watched = Watched(process.pid)
+        wait_until(lambda: hits([container.server.key], said=b"\n".join([*watched.seen])), 60)
+    watched.stop()
     (tmp_path / "left").write_bytes(base64.b64encode(b"AccountKey=" + container.server.key.encode()))
     assert hits([container.server.key], left=files_below(tmp_path))
