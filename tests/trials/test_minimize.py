@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -82,19 +81,19 @@ def test_a_search_in_a_directory_can_have_more_evaluations(sampler: str, tmp_pat
 
 
 def test_what_is_finished_when_the_time_is_over_is_the_result() -> None:
-    ended = threading.Event()
+    may_return, returned = threading.Event(), threading.Event()
 
     def slow(params: dict[str, Any]) -> float:
         if params["n"] > 1:
-            ended.wait(60)
+            may_return.wait(60)
+            returned.set()
         return float(params["n"])
 
-    start = time.monotonic()
     result = hptune.minimize(
         slow, {"n": [1, 2, 3]}, max_evals=3, sampler="grid", place="driver", max_concurrent=1, timeout=2
     )
-    ended.set()
-    assert time.monotonic() - start < 30
+    assert not returned.is_set()
+    may_return.set()
     assert result.best_params == {"n": 1}
     assert [child.status for child in result.children()] == ["ok", "not run", "not run"]
 
