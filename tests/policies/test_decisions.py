@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hptune.policies import (
+    BY_NAME,
     BanditPolicy,
     History,
     MedianStoppingPolicy,
@@ -181,6 +182,10 @@ POLICIES: list[Policy] = [
     RacingPolicy(alpha=0.5),
 ]
 VALUES = st.one_of(st.floats(-1e100, 1e100), st.sampled_from([0.1, 0.2, NAN, math.inf, -math.inf]))
+
+
+def test_the_laws_are_tried_on_every_policy() -> None:
+    assert {type(policy) for policy in POLICIES} == set(BY_NAME.values())
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: type(policy).__name__)
