@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -32,7 +33,6 @@ from tests.builders import Case, numbers_table, sweep_of
 from tests.test_resume import Recorded, answer, table_of
 from tests.tracking.server import MlflowServer, running_server
 
-mlflow = pytest.importorskip("mlflow", reason="MLflow is not installed")
 GRID = {"alpha": [0.01, 1.0, 100.0], "solver": ["svd", "lsqr"]}
 
 

@@ -38,7 +38,6 @@ def test_a_job_of_another_type_is_refused(tmp_path: Path, capsys: pytest.Capture
 
 @pytest.mark.slow
 def test_what_a_script_logs_with_mlflow_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("mlflow")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     file = load_config(HELLO)
     file["limits"]["max_total_trials"] = 2
