@@ -21,9 +21,10 @@ _CANCEL_AGAIN_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Done:
-    """A job's end: the tasks that it left as suspects, and the error that aborted it."""
+    """A job's end: its tasks, those that it left as suspects, and the error that aborted it."""
 
-    suspects: Sequence[int]
+    tasks: Sequence[int] = ()
+    suspects: Sequence[int] = ()
     error: Exception | None = None
 
 
@@ -83,7 +84,7 @@ class Jobs:
 
         def fit(partition: Iterable[Bundle]) -> Iterator[int | list[bytes]]:
             for task, outcomes in fits(partition):
-                if outcomes is None:
+                if not outcomes:
                     yield task.id
                     continue
                 lines = [outcome.to_json().encode() for outcome in outcomes]
@@ -92,16 +93,16 @@ class Jobs:
                 else:
                     accumulator.add([(key, lines)])
 
+        tasks = [task.id for bundle in bundles for task in bundle]
         try:
             self._describe()
             returned = self._rdd(bundles).mapPartitions(fit).collect()
             for lines in returned:
                 if isinstance(lines, list):
                     stream.queue.put(lines)
-            stream.queue.put(Done([task for task in returned if isinstance(task, int)]))
+            stream.queue.put(Done(tasks, [task for task in returned if isinstance(task, int)]))
         except Exception as error:  # an aborted job: what is missing is counted and runs again
-            alone = bundles[0] if len(bundles) == 1 else ()
-            stream.queue.put(Done([task.id for task in alone], error))
+            stream.queue.put(Done(tasks, tasks if len(bundles) == 1 else (), error))
 
     def _rdd(self, bundles: Sequence[Bundle]) -> RDD[Bundle]:
         rdd = self._sc.parallelize(bundles, len(bundles))

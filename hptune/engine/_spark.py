@@ -7,7 +7,7 @@ import math
 import queue
 import tempfile
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -153,7 +153,6 @@ class _Run:
         self.directory = directory
         self.stream = OutcomeStream(self.sc)
         self.suspects: set[int] = set()
-        self.aborted = False
         self.payload: Any = None
         self.served: str | None = None
 
@@ -164,22 +163,13 @@ class _Run:
     def outcomes(self, tasks: Sequence[FitTask]) -> Iterator[list[Outcome]]:
         """One outcome for every cell of every task.
 
-        Fits whose outcomes were lost on their way run again, and from then on jobs return what they deliver: an
-        update that raises on the driver ends Spark's accumulator channel for the whole session, a new accumulator's
-        too. Suspects run alone, and what ends its process even then is a crashed row.
+        Suspects run alone, and what ends its process even then is a crashed row.
         """
         missing = {task.id: task for task in tasks}
         while fine := [task for task in missing.values() if task.id not in self.suspects]:
-            self.aborted = False
-            for arrived in self._streamed(fine):
-                for outcome in arrived:
-                    missing.pop(outcome.fit_id, None)
-                yield arrived
+            yield from self._streamed(fine, missing)
             still = [task.id for task in fine if task.id in missing]
-            if self.aborted or self.stream.broken:
-                self.suspects.update(still[: self.engine.slots])
-            elif set(still) - self.suspects:
-                self.stream.give_up()
+            self.suspects.update(still[: self.engine.slots])
         waiting = deque(missing.values())
         while waiting:
             task = waiting.popleft()
@@ -207,9 +197,10 @@ class _Run:
                 running -= len(done)
                 for job in done:
                     self._note(job)
+                    for task in self._lost(job, missing):
+                        self._submit([(task,)])
+                        running += 1
             elif missing:
-                if missing.keys() - self.suspects:
-                    self.stream.give_up()
                 yield from self.outcomes(list(missing.values()))
                 missing = {}
             else:
@@ -239,8 +230,8 @@ class _Run:
         self.served = serve(self.sc, payload.file)
         return replace(payload, file=self.served)
 
-    def _streamed(self, tasks: Sequence[FitTask]) -> Iterator[list[Outcome]]:
-        """What the jobs deliver while they run.
+    def _streamed(self, tasks: Sequence[FitTask], missing: dict[int, FitTask]) -> Iterator[list[Outcome]]:
+        """What the jobs deliver while they run; `missing` loses the tasks that have their outcomes.
 
         Where there are more tasks than slots, at first one task goes to each slot, the longest ones. The first
         of them to end tells how long fits take, and the rest follows at once, packed by it, while the others
@@ -251,20 +242,23 @@ class _Run:
         cost = {task.id: task.cost for task in first}
         unheard = set(cost)
         waiting = self._grouped([(task,) for task in first])
-        at_once = slots if self.stream.broken else self.engine.max_jobs
         running = 0
         while running or waiting:
-            while waiting and running < at_once:
+            while waiting and running < (slots if self.stream.broken else self.engine.max_jobs):
                 self._submit(waiting.popleft())
                 running += 1
             outcomes, done = self._arrived()
+            ended = [outcome.fit_id for outcome in outcomes]
+            for task in ended:
+                missing.pop(task, None)
             if outcomes:
                 yield outcomes
             running -= len(done)
-            ended = [outcome.fit_id for outcome in outcomes]
             for job in done:
                 self._note(job)
                 ended.extend(job.suspects)
+                if lost := self._lost(job, missing):
+                    waiting += self._grouped([(task,) for task in lost])
             unheard.difference_update(ended)
             told = any(outcome.status == "ok" for outcome in outcomes)
             if rest and told:
@@ -289,7 +283,7 @@ class _Run:
                     try:
                         outcomes.append(read_outcome(line))
                     except ClusterError as error:
-                        done.append(Done((), error))
+                        done.append(Done(error=error))
             try:
                 item = self.stream.queue.get_nowait()
             except queue.Empty:
@@ -310,7 +304,19 @@ class _Run:
             if isinstance(done.error, ClusterError) or fatal(self.sc, done.error):
                 raise done.error
             _log.warning(_ABORTED, exc_info=done.error)
-            self.aborted |= not done.suspects
+
+    def _lost(self, done: Done, missing: Mapping[int, FitTask]) -> list[FitTask]:
+        """The job's tasks that are to run again at once, because their outcomes did not arrive although it ended well.
+
+        An update that raises on the driver ends Spark's accumulator channel for the whole session, a new
+        accumulator's too: from then on jobs return what they deliver.
+        """
+        if done.error is not None:
+            return []
+        lost = [missing[task] for task in done.tasks if task in missing and task not in self.suspects]
+        if lost:
+            self.stream.give_up()
+        return lost
 
     def _alone(self, task: FitTask) -> list[Outcome]:
         """What becomes of a suspect, in a process apart; none where the job is aborted.
@@ -323,7 +329,7 @@ class _Run:
             try:
                 lines = self.jobs.collected([(task,)], self._fitting(tried))
             except Exception as error:
-                self._note(Done((), error))
+                self._note(Done(error=error))
                 if "ExecutorLostFailure" in str(error):
                     break
             else:

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark import TaskContext
 
 from hptune.engine import Engine
+from hptune.engine._stream import Channel, Update
 from hptune.errors import ClusterError
 from hptune.records import FitTask, Outcome
-from tests.builders import tasks
+from tests.builders import flat, tasks
 from tests.chaos.processes import wait_until
 from tests.engine.test_contract import Feeder, scored
+from tests.engine.test_spark_faults import traced
 from tests.sessions import spark_session
 
 pytestmark = pytest.mark.spark
@@ -89,3 +92,53 @@ def test_what_arrived_beside_an_unfit_executors_word_is_handed_over(
         for more in outcomes:
             arrived += more
     assert sorted(outcome.candidate for outcome in arrived) == [*range(SLOTS - 1)]
+
+
+def poison(monkeypatch: pytest.MonkeyPatch, *, after: int) -> None:
+    """Let Spark's channel for outcomes break when so many have arrived."""
+    update, arrived = Channel.addInPlace, list[Any]()
+
+    def poisoned(self: Channel, value1: list[Update], value2: list[Update]) -> list[Update]:
+        if TaskContext.get() is None:
+            arrived.append(value2)
+            if len(arrived) == after + 1:
+                raise RuntimeError("poison")
+        return update(self, value1, value2)
+
+    monkeypatch.setattr(Channel, "addInPlace", poisoned)
+
+
+def test_who_gives_tasks_hears_of_each_although_the_channel_breaks(
+    session: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    poison(monkeypatch, after=0)
+    feeder = Feeder(9)
+    for arrived in engine_on(session).run_fed(
+        feeder, functools.partial(traced, directory=str(tmp_path)), "test"
+    ):
+        assert feeder.given - len(feeder.seen) <= SLOTS
+        feeder.seen += arrived
+    assert sorted(outcome.candidate for outcome in feeder.seen) == [*range(9)]
+    assert 9 < len(list(tmp_path.iterdir())) <= 9 + SLOTS
+
+
+@pytest.mark.slow
+def test_a_channel_that_breaks_costs_only_the_fits_that_were_under_way(
+    session: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    poison(monkeypatch, after=3)
+    work = functools.partial(traced, directory=str(tmp_path))
+    outcomes = flat(engine_on(session, max_tasks=2).run(tasks(12), work, "test"))
+    assert sorted(outcome.candidate for outcome in outcomes) == [*range(12)]
+    assert 12 < len(list(tmp_path.iterdir())) <= 12 + 2
+
+
+def nothing(task: FitTask) -> list[Outcome]:
+    return scored(task) if task.id else []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fed", [False, True])
+def test_work_without_an_outcome_does_not_run_for_ever(session: Any, fed: bool) -> None:
+    outcomes = flat(stream(engine_on(session), nothing, fed=fed))
+    assert {outcome.candidate: outcome.status for outcome in outcomes} == {0: "crashed", 1: "ok", 2: "ok"}
