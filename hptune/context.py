@@ -209,7 +209,7 @@ class StepLog:
             return [], start
         found = []
         for line in whole.splitlines():
-            with suppress(ValueError, KeyError, TypeError):  # a text, or not ours
+            with suppress(ValueError, KeyError, TypeError, RecursionError):  # a text, or not ours
                 told = json.loads(line)
                 found.append((str(told["name"]), float(told["value"])))
         return found, start + len(whole) + len(end)

@@ -171,7 +171,7 @@ def _write(file: int) -> None:
 
 
 def _read(file: int) -> Holder:
-    with suppress(OSError, ValueError, TypeError):
+    with suppress(OSError, ValueError, TypeError, RecursionError):
         return Holder(**json.loads(os.pread(file, 4096, 0)))
     return Holder()
 

@@ -255,7 +255,16 @@ def read_dataset(directory: Path) -> Dataset | None:
         parts = {name: _read_part(directory / name, part) for name, part in meta["parts"].items()}
         rejects = tuple(Reject(*fields) for fields in meta.get("rejects", []))
         return Dataset(parts["train"], parts.get("test"), tuple(meta["notes"]), rejects)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, ArithmeticError):
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        ArithmeticError,
+        RecursionError,
+    ):
         return None  # whatever is wrong with a cache, building it again mends it
 
 

@@ -56,7 +56,7 @@ def test_a_line_that_is_under_way_is_read_when_it_is_whole(tmp_path: Path) -> No
         stream.write('{"name": "m", "va')
     assert log.read(end) == ([], end)
     with file.open("a") as stream:
-        stream.write('lue": 2}\nnot ours\n{"name": "m"}\n')
+        stream.write('lue": 2}\nnot ours\n{"name": "m"}\n' + "[" * 3000 + "\n")
     assert log.read(end)[0] == [("m", 2.0)]
 
 

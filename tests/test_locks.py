@@ -193,7 +193,7 @@ def test_a_look_at_the_lock_is_no_rival(tmp_path: Path) -> None:
         looker.join()
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"pid": 1, "who": 2}', "\x00" * 99])
+@pytest.mark.parametrize("content", ["", "{", "[]", "[" * 3000, '{"pid": 1, "who": 2}', "\x00" * 99])
 def test_whatever_the_lock_file_holds_the_holder_is_told(tmp_path: Path, content: str) -> None:
     with held(tmp_path, "out"):
         (tmp_path / LOCK).write_text(content)
