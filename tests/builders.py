@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from hypothesis import settings
 from sklearn.base import is_classifier
 from sklearn.datasets import make_classification, make_regression
 from sklearn.metrics import check_scoring
@@ -157,6 +158,11 @@ def scored(task: FitTask) -> list[Outcome]:
 
 def outcome(candidate: int, fold: int = 0, score: float = 0.5, **fields: Any) -> Outcome:
     return Outcome(candidate, fold, fields.pop("status", "ok"), {"score": score}, **fields)
+
+
+def examples(share: float) -> int:
+    """How often a law is tried, as a share of what the profile of the test run says: 30 by default, 100 with --all."""
+    return max(1, round(share * settings().max_examples))
 
 
 class StopAfter(Observer):

@@ -19,6 +19,7 @@ from hptune.plan import make_plan
 from hptune.records import FitTask, Outcome
 from hptune.samplers import BayesianSampler, RandomSampler, Sampler, Scored
 from hptune.space import Params, parse_space
+from tests.builders import examples
 
 SPACE = parse_space({"alpha": "float(0.001, 10, log=true)", "tol": "uniform(0, 1)"})
 FOLDS = 3
@@ -75,7 +76,7 @@ def explored_by(
             explored.see([outcome])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(2), deadline=None)
 @given(
     limit=st.integers(1, 10),
     slots=st.integers(1, 7),

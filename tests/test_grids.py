@@ -84,7 +84,7 @@ def table(case: Case) -> dict[str, Any]:
     return cv_table(sweep.candidates, collect_cells(outcomes, plan.n_candidates, 2), ["score"])
 
 
-SLOWLY = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+SLOWLY = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @SLOWLY

@@ -33,7 +33,7 @@ from hptune.journal import (
     read_journal,
 )
 from hptune.records import Outcome
-from tests.builders import outcome
+from tests.builders import examples, outcome
 
 HEADER = {"record": "header", "format": FORMAT, "name": "é"}
 
@@ -299,7 +299,7 @@ JSON = st.recursive(
         JSON,
     ),
 )
-@settings(max_examples=300)
+@settings(max_examples=examples(10))
 def test_records_that_nobody_wrote_never_crash(
     tmp_path_factory: pytest.TempPathFactory, kind: str, told: dict[str, object]
 ) -> None:

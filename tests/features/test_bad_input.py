@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hptune.errors import InputDataError
+from tests.builders import examples
 from hptune.features import check_talkingdata, load_talkingdata
 from tests.features.rawfiles import csv_text, example, write_raw, write_zip
 
@@ -135,7 +136,7 @@ def test_a_quote_in_the_header_that_does_not_end_is_named(directory: Path) -> No
     assert early_refusal(directory).startswith(f"{path}:1:2: quoted cell that does not end")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(5), deadline=None)
 @given(
     name=st.sampled_from(list(example())),
     suffix=st.sampled_from([".csv", ".csv.zip"]),

@@ -17,6 +17,7 @@ import hptune.csv_files._strict as strict_csv
 import hptune.features._blocks as blocks_module
 from hptune.features import BLOCKS, BY_NAME, load_talkingdata
 from hptune.matrix import Dataset
+from tests.builders import examples
 from tests.features.rawfiles import A, B, Raw, example, expected, expected_columns, row, write_raw
 
 
@@ -207,7 +208,7 @@ def raw_files(draw: st.DrawFn) -> Raw:
 
 
 @pytest.mark.parametrize("encoding", ["fraction", "indicator"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(2), deadline=None)
 @given(raw=raw_files(), events_at_once=st.integers(1, 9))
 def test_every_feature_equals_the_plain_account(encoding: str, raw: Raw, events_at_once: int) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -23,6 +23,7 @@ from hptune.matrix import FeatureMatrix
 from hptune.records import EarlyStopping, FitTask, Outcome, Rung
 from hptune.summary import SweepResult
 from hptune.sweep import Sweep, run
+from tests.builders import examples
 
 EARLY = EarlyStopping(rounds=3, validation_fraction=0.2, seed=1)
 RNG = np.random.default_rng(0)
@@ -120,7 +121,7 @@ def test_a_classifier_keeps_the_shares_of_its_classes(monkeypatch: pytest.Monkey
     assert np.mean(call["eval_set"][0][1]) == pytest.approx(np.mean(call["y"]), abs=0.04)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(1.5), deadline=None)
 @given(
     fraction=st.floats(0.1, 0.5),
     seed=st.integers(0, 99),

@@ -22,6 +22,7 @@ from sklearn.ensemble import (
 from sklearn.linear_model import Ridge
 
 from hptune.fitters import fitter_for
+from tests.builders import examples
 from tests.fitters.against_sklearn import (
     assert_equal_to_sklearn,
     everything_it_left,
@@ -89,7 +90,12 @@ def rows_for(kind: type) -> tuple[Any, Any]:
 
 
 @KINDS
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(
+    max_examples=examples(0.2),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize=settings.get_current_profile_name() == "few",
+)
 @given(data=st.data())
 def test_every_rung_is_the_shorter_fit_in_all_that_it_leaves(
     kind: type, parameter: str, options: dict[str, Any], data: st.DataObject

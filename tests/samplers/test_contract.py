@@ -117,7 +117,7 @@ def test_sobol_fills_the_space_more_evenly_than_random() -> None:
     assert max(sobol) < min(unevenness(RandomSampler(space, seed)) for seed in range(5)) / 3
 
 
-@settings(max_examples=25, deadline=None)
+@settings(deadline=None)
 @given(
     sizes=st.lists(st.integers(1, 4), min_size=1, max_size=3),
     n=st.integers(1, 80),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hptune.errors import InputDataError
 from hptune.matrix import read_dataset, write_dataset
 from hptune.tables import Roles, load_table
+from tests.builders import examples
 
 Y = Roles(target="y")
 
@@ -204,7 +205,7 @@ cells = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(2), deadline=None)
 @given(st.lists(cells, min_size=2, max_size=30).filter(lambda column: any(column)))
 def test_numbers_are_read_as_python_reads_them_to_the_last_bit(
     tmp_path_factory: pytest.TempPathFactory, column: list[str]

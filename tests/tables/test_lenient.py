@@ -20,6 +20,7 @@ from hptune.features import load_talkingdata
 from hptune.matrix import Dataset
 from hptune.records import Reject
 from hptune.tables import Roles, load_table
+from tests.builders import examples
 from tests.features.rawfiles import csv_text, example, write_raw, write_zip
 
 Y = Roles(target="y")
@@ -154,7 +155,7 @@ cell = st.sampled_from(["1", "2.5", "", "x", "inf", "NaN", "-3", "0", " 7 "])
 row = st.lists(cell, min_size=0, max_size=4).map(",".join)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(5), deadline=None)
 @given(st.lists(row, min_size=1, max_size=25))
 def test_kept_and_rejected_are_all_rows(tmp_path_factory: pytest.TempPathFactory, rows: list[str]) -> None:
     path = tmp_path_factory.mktemp("lenient") / "rows.csv"
