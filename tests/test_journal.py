@@ -34,6 +34,7 @@ from hptune.journal import (
 )
 from hptune.records import Outcome
 from tests.builders import examples, outcome
+from tests.garbage import garbled
 
 HEADER = {"record": "header", "format": FORMAT, "name": "é"}
 
@@ -275,13 +276,10 @@ def test_garbage_never_crashes_or_hangs(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     whole = written(path)
     for seed in range(1_000):
-        chance = random.Random(seed)  # noqa: S311 - repeatable garbage
-        damaged = bytearray(whole)
-        for _ in range(chance.randint(1, 8)):
-            start = chance.randrange(len(damaged) + 1)
-            end = start + chance.choice([0, 1, 1, chance.randrange(200)])
-            damaged[start:end] = chance.randbytes(chance.choice([0, 1, chance.randrange(200)]))
-        path.write_bytes(bytes(damaged) if seed % 3 else chance.randbytes(chance.randrange(2_000)))
+        chance, damaged = random.Random(seed), whole  # noqa: S311 - repeatable garbage
+        for _ in range(chance.randint(1, 4)):
+            damaged = garbled(damaged or b"\0", chance)
+        path.write_bytes(damaged)
         read_everything(path)
 
 

@@ -26,6 +26,7 @@ from hypothesis.extra import numpy as hnp
 
 from hptune.errors import OutputError
 from hptune.matrix import Dataset, FeatureMatrix, cached_dataset, file_sha256, read_dataset, write_dataset
+from tests.garbage import garbled
 
 OPTIONAL = ("y", "row_ids", "weights", "groups")
 DTYPES = st.sampled_from([np.float32, np.float64, np.int8, np.int64, np.uint16])
@@ -243,20 +244,6 @@ def test_a_dataset_is_built_once(tmp_path: Path) -> None:
     assert_same(first.train, second.train)
 
 
-def flip_bit(content: bytes, rng: random.Random) -> bytes:
-    position = rng.randrange(len(content))
-    return content[:position] + bytes([content[position] ^ 1 << rng.randrange(8)]) + content[position + 1 :]
-
-
-DAMAGES: list[Callable[[bytes, random.Random], bytes]] = [
-    flip_bit,
-    lambda content, rng: content[: rng.randrange(len(content))],
-    lambda content, rng: rng.randbytes(rng.randrange(300)),
-    lambda content, rng: content + rng.randbytes(1 + rng.randrange(9)),
-    lambda content, rng: bytes(len(content)),
-]
-
-
 @pytest.fixture(scope="module")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("pristine") / ("k" * 32)
@@ -270,7 +257,7 @@ def test_a_damaged_cache_is_built_again(tmp_path: Path, pristine: Path, seed: in
     stored = tmp_path / pristine.name
     shutil.copytree(pristine, stored)
     victim = rng.choice(sorted(path for path in stored.rglob("*") if path.is_file()))
-    victim.write_bytes(rng.choice(DAMAGES)(victim.read_bytes(), rng))
+    victim.write_bytes(garbled(victim.read_bytes(), rng))
     assert read_dataset(stored) is None
     dataset, reused = cached_dataset(tmp_path, "k" * 64, lambda: Dataset(SMALL, DENSE))
     assert not reused
@@ -283,7 +270,7 @@ def test_a_well_signed_description_of_garbage_never_crashes(
 ) -> None:
     rng = random.Random(seed)  # noqa: S311 (not a secret)
     shutil.copytree(pristine, stored := tmp_path / "d")
-    content = rng.choice(DAMAGES)((stored / "meta.json").read_bytes(), rng)
+    content = garbled((stored / "meta.json").read_bytes(), rng)
     describe(stored, content.decode("latin-1"))
     read = read_dataset(stored)
     assert read is None or isinstance(read, Dataset)

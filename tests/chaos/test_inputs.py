@@ -14,7 +14,7 @@ import pytest
 from tests.chaos.rows import TRIES, Figures, row
 from tests.chaos.sweeps import Done, Home, local_spark, sweep_file
 from tests.chaos.tables import Table
-from tests.chaos.test_journal import garbled
+from tests.garbage import garbled
 
 Damage = Callable[[list[bytes]], list[bytes]]
 

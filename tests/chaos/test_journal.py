@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
 import signal
@@ -17,6 +16,7 @@ from tests.chaos.processes import wait_until
 from tests.chaos.rows import TRIES, Figures, row
 from tests.chaos.sweeps import FITS, SPACE, Home, sweep_file, write_data
 from tests.chaos.tables import Table, journal_outcomes
+from tests.garbage import garbled
 
 PERIOD = 80  # every so manyth offset belongs to one try
 
@@ -159,29 +159,3 @@ def test_a_garbage_journal_is_an_error_and_no_crash(
         if done.code:
             assert done.error
             assert (out / "journal.jsonl").read_bytes() == damaged
-
-
-def garbled(whole: bytes, chosen: random.Random) -> bytes:
-    """`whole` cut, with bytes changed, doubled or planted."""
-    at = chosen.randrange(len(whole))
-    planted = chosen.choice(
-        [
-            b"",
-            b"\0" * 9,
-            b"\n\n",
-            b"{}\n",
-            b"[" * 3000,
-            json.dumps({"record": "outcome"}).encode() + b"\n",
-            b"\xff\xfe",
-        ]
-    )
-    return chosen.choice(
-        [
-            whole[:at],
-            whole[at:],
-            whole[:at] + planted + whole[at:],
-            planted,
-            whole[:at] + planted,
-            whole + whole[at:],
-        ]
-    )
