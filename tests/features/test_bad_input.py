@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import zipfile
 from pathlib import Path
@@ -12,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hptune.errors import InputDataError
-from tests.builders import examples
 from hptune.features import check_talkingdata, load_talkingdata
+from tests.builders import examples
 from tests.features.rawfiles import csv_text, example, write_raw, write_zip
 
 
@@ -125,10 +124,17 @@ def test_an_encrypted_zip_is_refused(directory: Path) -> None:
     assert "is encrypted" in early_refusal(directory)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_an_unreadable_file_is_named(directory: Path) -> None:
-    (directory / "events.csv.zip").chmod(0)
-    assert "cannot be read" in early_refusal(directory)
+    (directory / "events.csv.zip").unlink()
+    path = directory / "events.csv"
+    path.symlink_to("/proc/self/mem")  # whose first byte nobody can read, not even root
+    assert f"{path} cannot be read (" in early_refusal(directory)
+
+
+def test_a_directory_in_the_place_of_a_file_is_none(directory: Path) -> None:
+    (directory / "gender_age_train.csv.zip").unlink()
+    (directory / "gender_age_train.csv.zip").mkdir()
+    assert "holds neither gender_age_train.csv.zip nor gender_age_train.csv" in early_refusal(directory)
 
 
 def test_a_quote_in_the_header_that_does_not_end_is_named(directory: Path) -> None:
