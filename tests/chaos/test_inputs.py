@@ -92,32 +92,43 @@ def test_lenient_reading_keeps_count(home: Home) -> None:
 
 
 LABELS: dict[str, tuple[Damage, str]] = {
-    "NaN": (at(8, lambda line: cell(line, 10, b"nan")), ":8"),
-    "infinite": (at(8, lambda line: cell(line, 10, b"inf")), ":8"),
-    "blank": (at(8, lambda line: cell(line, 10, b"")), ":8"),
-    "one class": (lambda lines: [lines[0], *(cell(line, 10, b"1") for line in lines[1:])], ""),
+    "NaN": (at(8, lambda line: cell(line, 10, b"nan")), ":8:11: 'label' is the target and missing"),
+    "infinite": (at(8, lambda line: cell(line, 10, b"inf")), ":8:11: 'label' is the target and infinite"),
+    "blank": (at(8, lambda line: cell(line, 10, b"")), ":8:11: 'label' is the target and missing"),
+    "one class": (
+        lambda lines: [lines[0], *(cell(line, 10, b"1") for line in lines[1:])],
+        "the target 'label' is the same in all 400 rows",
+    ),
 }
 
 
 @row(39, "labels NaN, infinite, blank, of one class only", short=1)
 @pytest.mark.parametrize("fault", sorted(LABELS))
 def test_a_label_that_is_none_is_refused(home: Home, fault: str) -> None:
-    damage, place = LABELS[fault]
+    damage, what = LABELS[fault]
     path = damaged(home, damage)
     done = sweep_of(home, path)
     assert done.code == 3, done.errors
-    assert place in done.error
+    assert what in done.error
     assert "Traceback" not in done.errors and "terminate called" not in done.errors
     assert not done.journal
 
 
+FEATURES: dict[str, tuple[Damage, str]] = {
+    "infinite": (at(8, lambda line: cell(line, 3, b"inf")), ":8:4: 'x3' is infinite"),
+    "no rows": (lambda lines: lines[:1], " has a header but no rows"),
+}
+
+
 @row(40, "features infinite; no rows", short=1)
-@pytest.mark.parametrize("fault", ["infinite", "no rows"])
+@pytest.mark.parametrize("fault", sorted(FEATURES))
 def test_features_that_are_none_are_refused(home: Home, fault: str) -> None:
-    infinite = at(8, lambda line: cell(line, 3, b"inf"))
-    done = sweep_of(home, damaged(home, infinite if fault == "infinite" else lambda lines: lines[:1]))
+    damage, what = FEATURES[fault]
+    path = damaged(home, damage)
+    done = sweep_of(home, path)
     assert done.code == 3, done.errors
-    assert "damaged.csv" in done.error
+    assert f"{path}{what}" in done.error
+    assert not done.journal
 
 
 @row(40, "a column that is missing in every row", short=1)
