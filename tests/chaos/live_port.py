@@ -157,6 +157,7 @@ class Strangers:
 
     def __init__(self, port: int, *, silent: int, seed: int = 0) -> None:
         self.hung_up: Counter[str] = Counter()  # connections of each kind that the server ended
+        self._came: set[threading.Thread] = set()
         self._port = port
         self._random = random.Random(seed)
         self._closing = threading.Event()
@@ -165,6 +166,11 @@ class Strangers:
         self._threads = [threading.Thread(target=self._stay, args=kind, daemon=True) for kind in kinds]
         for thread in self._threads:
             thread.start()
+
+    @property
+    def all_came(self) -> bool:
+        """Whether each has been connected."""
+        return len(self._came) == len(self._threads)
 
     def close(self) -> None:
         """Let all go."""
@@ -176,6 +182,7 @@ class Strangers:
         while not self._closing.wait(0.01):
             try:
                 with socket.create_connection(("127.0.0.1", self._port), timeout=0.5) as peer:
+                    self._came.add(threading.current_thread())
                     talk(peer)
             except ConnectionRefusedError:  # the sweep has ended
                 return

@@ -217,7 +217,12 @@ def assert_unheeded(
     policy: dict[str, Any],
     figures: Figures,
 ) -> None:
-    """Every value arrived, as did every word to stop."""
+    """Every value arrived, as did every word to stop, though the strangers were there.
+
+    Who sends garbage is hung up on at once, and so far more often than the slow one, who has some seconds.
+    """
+    assert strangers.all_came
+    assert strangers.hung_up["garbage"] > 10 * (1 + strangers.hung_up["slow"])
     n_values = assert_counted_once(done, reported)
     n_stopped = assert_stops_only(done, undisturbed)
     assert "reports of fits do not reach the driver" not in done.errors
