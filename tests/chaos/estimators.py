@@ -192,14 +192,20 @@ def hangs_with_the_interpreter(learner: Learner, X: Any) -> None:
 
 
 def hangs_once(learner: Learner, X: Any) -> None:
-    """The first try of one fold's fit hangs: another host's copy of it does not."""
+    """The first try of one fold's fit hangs, and leaves its process's number; another try of it does not."""
     if (np.asarray(X)[:, 0] == PLANTED).any():
         return
     try:
-        (Path(learner.place) / "hangs").touch(exist_ok=False)
+        with (Path(learner.place) / "hangs").open("x") as note:
+            note.write(f"{os.getpid()}")
     except FileExistsError:
         return
     hangs(learner, X)
+
+
+def hangs_once_and_raises(learner: Learner, X: Any) -> None:
+    hangs_once(learner, X)
+    raises(learner, X)
 
 
 def ends_on_host(learner: Learner, X: Any) -> None:
@@ -226,5 +232,6 @@ FAULTS: dict[str, Callable[[Learner, Any], None]] = {
     "hang": hangs,
     "hang holding the GIL": hangs_with_the_interpreter,
     "hang once": hangs_once,
+    "hang once, then raise": hangs_once_and_raises,
     "exit on host": ends_on_host,
 }
