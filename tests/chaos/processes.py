@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import psutil
 
-__all__ = ["MARK", "Processes", "is_pyspark", "send", "wait_until"]
+__all__ = ["MARK", "Descendants", "Processes", "is_pyspark", "send", "wait_until"]
 
 MARK = "HPTUNE_TEST_RUN"  # inherited by whatever a marked process starts
 _DAEMONS = {"pyspark.daemon", "tests.loaded_daemon"}  # the second is what sessions in tests have
@@ -104,6 +104,16 @@ class Processes:
                 if is_pyspark(process) and is_pyspark(process.parent()) is forked:
                     found.append(process)
         return found
+
+
+class Descendants(Processes):
+    """Every living process that descends from this one, which has no mark."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def _living(self) -> Iterator[psutil.Process]:
+        yield from _children(psutil.Process())
 
 
 def send(process: psutil.Process, number: int) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from pyspark.sql import SparkSession
 from sklearn.datasets import make_regression
 
 from hptune import run_sweep
+from tests.chaos.processes import Descendants, send, wait_until
 from tests.sessions import spark_session
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
@@ -84,13 +83,10 @@ def test_an_executor_that_is_killed_costs_its_trial_alone(
 
     def kill() -> None:
         tracker = cluster.sparkContext.statusTracker()
-        end = time.monotonic() + 300
-        while time.monotonic() < end:
-            if (out / "journal.jsonl").exists() and tracker.getActiveStageIds():  # of a trial
-                os.kill(_executors()[0], signal.SIGKILL)
-                killed.set()
-                return
-            time.sleep(0.05)
+        journal = out / "journal.jsonl"
+        wait_until(lambda: journal.exists() and tracker.getActiveStageIds(), 300, "a trial's first job")
+        send(Descendants().executors()[0], signal.SIGKILL)
+        killed.set()
 
     threading.Thread(target=kill, daemon=True).start()
     space = {"n_estimators": [200, 210, 220]}
@@ -98,29 +94,3 @@ def test_an_executor_that_is_killed_costs_its_trial_alone(
     assert killed.is_set()
     assert result.table["status"].isin(["ok", "failed"]).all()
     assert (result.table["status"] == "ok").sum() >= 2
-
-
-def _executors() -> list[int]:
-    """The process numbers of the cluster's executors."""
-    found = []
-    for status in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = status.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"org.apache.spark.executor.CoarseGrainedExecutorBackend" in words:
-            parent = int((status.parent / "stat").read_text().rpartition(")")[2].split()[1])
-            if _descends(parent, os.getpid()):
-                found.append(int(status.parent.name))
-    return sorted(found)
-
-
-def _descends(pid: int, ancestor: int) -> bool:
-    while pid > 1:
-        if pid == ancestor:
-            return True
-        try:
-            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            return False
-    return False

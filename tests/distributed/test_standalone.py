@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 import hptune
 from tests.chaos.cluster import HOSTS, Cluster
-from tests.conftest import ROOT
+from tests.chaos.sweeps import Home
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
@@ -59,23 +55,16 @@ def test_two_workers_train_a_trial_on_two_hosts(
         "cv": {"type": "holdout", "validation": 0.3, "test": 0.3},
         **cluster.settings(spark_sql_shuffle_partitions="2"),
     }
-    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(config))
-    environment = {"PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": HOSTS[0]}
-    done = subprocess.run(
-        [sys.executable, "-m", "hptune.cli", "sweep", "-q", "--config", "sweep.yaml", "--out", "out"],
-        cwd=tmp_path,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stderr
-    result = hptune.load(tmp_path / "out")
+    home = Home(tmp_path, table, None)
+    done = home.sweep(config)
+    home.close()
+    assert done.code == 0, done.errors
+    result = hptune.load(done.out)
     assert result.table["status"].tolist() == ["ok", "ok"]
     assert result.best_params == {"n_estimators": 20}
-    compared = json.loads((tmp_path / "out" / "test_metrics.json").read_text())
+    compared = json.loads((done.out / "test_metrics.json").read_text())
     assert compared.keys() == {"untuned", "tuned"} and metric in compared["tuned"]
-    assert (tmp_path / "out" / "model" / "stages").is_dir()
+    assert (done.out / "model" / "stages").is_dir()
     assert {path.parent.name for path in cluster.directory.glob("work-*/app-*")} == {
         f"work-{host}" for host in HOSTS
     }
