@@ -5,8 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -96,12 +95,10 @@ def assert_stops_only(done: Done, undisturbed: Table) -> int:
     return statuses.get("stopped", 0)
 
 
-@contextmanager
-def for_seconds(seconds: float) -> Iterator[None]:
-    """What is open lasts so long."""
-    end = time.monotonic() + seconds
-    yield
-    wait_until(lambda: time.monotonic() > end)
+def outlasted(run: Run, seconds: float) -> None:
+    """What is open lasts so long, and the sweep longer."""
+    time.sleep(seconds)
+    assert not run.ended, run.errors[-3000:]
 
 
 def disturbed_sweep(
@@ -111,8 +108,8 @@ def disturbed_sweep(
     with lossy(cluster, seed) as (port, settings):
         run = home.start(rounds_file(home.data, policy, seconds=0.14, **settings))
         wait_until(lambda: port.messages >= 5 or run.ended, what="five messages")
-        with port.away(), for_seconds(AWAY_SECONDS):
-            assert not run.ended, run.errors[-3000:]
+        with port.away():
+            outlasted(run, AWAY_SECONDS)
         before = port.messages
         figures["kills"] = kill_workers_until_the_end(run, cluster.processes, seed)
         done = run.wait()
@@ -151,8 +148,8 @@ def test_a_driver_that_stands_still_costs_no_fit_and_no_score(
 ) -> None:
     run = home.start(rounds_file(home.data, NEVER, seconds=0.14, **cluster.settings()))
     run.wait_for_outcomes(1 + 3 * seed)
-    with stopped(run.driver), for_seconds(AWAY_SECONDS):
-        assert not run.ended, run.errors[-3000:]
+    with stopped(run.driver):
+        outlasted(run, AWAY_SECONDS)
     done = run.wait()
     figures[f"values counted, of {VALUES}"] = assert_counted_once(done, reported)
     assert done.table.sha256 == undisturbed.sha256
@@ -167,8 +164,8 @@ def test_on_processes_a_killed_fit_and_a_driver_that_stands_still_cost_nothing(
     for fitting in workers_of(run):
         send(fitting, signal.SIGKILL)
     run.wait_for_outcomes(len(journal_outcomes(run.out)) + 1)
-    with stopped(run.driver), for_seconds(3):
-        assert not run.ended, run.errors[-3000:]
+    with stopped(run.driver):
+        outlasted(run, 3)
     done = run.wait()
     figures[f"values counted, of {VALUES}"] = assert_counted_once(done, reported)
     assert done.table.sha256 == undisturbed.sha256
