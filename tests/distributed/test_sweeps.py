@@ -89,6 +89,19 @@ def test_a_holdout_sweep_keeps_what_pyspark_itself_finds(
     assert compared["tuned"]["R^2"] == pytest.approx(r2)
 
 
+def test_xgboost_learns_with_two_workers_at_once(spark: SparkSession, table: Path, tmp_path: Path) -> None:
+    params = {"num_workers": 2, "max_depth": 2, "verbose": False}
+    keys = config(
+        table,
+        estimator={"class": "xgboost.spark.SparkXGBRegressor", "params": params},
+        search_space={"n_estimators": [20]},
+        refit=False,
+    )
+    result = run_sweep(keys, out=str(tmp_path / "out"))
+    assert result.table["status"].tolist() == ["ok"]
+    assert result.best_score > 0.3  # R^2, of which a model that has learned nothing has none
+
+
 @pytest.mark.slow
 def test_a_model_of_ones_own_is_not_overwritten(
     spark: SparkSession, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
