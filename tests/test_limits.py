@@ -13,6 +13,7 @@ from hptune.cli import main
 from hptune.config import parse_config
 from hptune.errors import ConfigurationError
 
+pytestmark = pytest.mark.shares_session
 SWEEP: dict[str, Any] = {
     "data": "rows.csv",
     "estimator": "sklearn.linear_model.Ridge",
@@ -78,6 +79,17 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(directory: Path) -> list[dict[str, Any]]:
     lines = (directory / "out" / "journal.jsonl").read_text().splitlines()
     return [record for line in lines if (record := json.loads(line))["record"] == "outcome"]
+
+
+@pytest.mark.spark
+def test_on_spark_the_deadline_ends_a_sweep_and_its_jobs(
+    sweep: Any, spark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = sweep({"fault": ["", "hang"], "max_depth": 2}, "--engine", "spark", "--deadline", "8s")
+    assert code == 9
+    assert "stopped early: the deadline of 8 s has passed" in capsys.readouterr().err
+    assert [record["status"] for record in finished(tmp_path)] == ["ok", "ok"]
+    assert not spark.sparkContext.statusTracker().getActiveJobsIds()
 
 
 @pytest.mark.parametrize(
