@@ -105,9 +105,13 @@ def test_parameters_and_text_show_the_session(spark: Any) -> None:
         assert "<div" in search._repr_html_()
 
 
-@pytest.mark.slow
-@pytest.mark.spark
-def test_a_search_nests_in_a_pipeline_a_cross_validation_and_a_search(spark: Any) -> None:
+@pytest.mark.parametrize(
+    "engine", ["serial", pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.slow])]
+)
+def test_a_search_nests_in_a_pipeline_a_cross_validation_and_a_search(
+    engine: str, request: pytest.FixtureRequest
+) -> None:
+    place = request.getfixturevalue("spark") if engine == "spark" else engine
     X, y = table()
 
     def nested(search_class: Any, **place: Any) -> list[Any]:
@@ -120,9 +124,8 @@ def test_a_search_nests_in_a_pipeline_a_cross_validation_and_a_search(spark: Any
         return [pipeline.fit(X, y).predict_proba(X), scores, outer.fit(X, y).cv_results_["mean_test_score"]]
 
     theirs = nested(sklearn.model_selection.GridSearchCV)
-    for place in (spark, "serial"):
-        for ours, expected in zip(nested(GridSearchCV, spark=place), theirs, strict=True):
-            np.testing.assert_array_equal(ours, expected)
+    for ours, expected in zip(nested(GridSearchCV, spark=place), theirs, strict=True):
+        np.testing.assert_array_equal(ours, expected)
 
 
 @pytest.mark.spark
