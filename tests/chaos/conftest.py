@@ -50,8 +50,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 @pytest.fixture
 def figures(request: pytest.FixtureRequest) -> Figures:
-    """Where a test tells what it measured."""
-    return Figures(request.node.user_properties)
+    """Where a test tells what it measured. The default suite runs several at once: there no limit counts."""
+    alone = "not slow" not in request.config.option.markexpr
+    return Figures(request.node.user_properties, limited=alone)
 
 
 @pytest.fixture(scope="session")

@@ -46,13 +46,27 @@ def row(number: int, fault: str, *, tries: int = 1, short: int = 0) -> Callable[
 
 
 class Figures:
-    """What a test measured: a number, or a word, for each name."""
+    """What a test measured: a number, or a word, for each name.
 
-    def __init__(self, store: list[tuple[str, object]]) -> None:
+    Parameters
+    ----------
+    store : list
+        Properties of the test, to which each figure is added.
+    limited : bool, default True
+        Whether limits count: not where other tests take the cores meanwhile.
+    """
+
+    def __init__(self, store: list[tuple[str, object]], *, limited: bool = True) -> None:
         self._store = store
+        self._limited = limited
 
     def __setitem__(self, name: str, value: float | str) -> None:
         self._store.append((f"figure:{name}", value))
+
+    def bounded(self, name: str, value: float, limit: float) -> None:
+        """A figure with its limit; a try above that has not held."""
+        self[f"{name} (at most {limit:.4g})"] = value
+        assert value <= limit or not self._limited, f"{name}: {value:.1f}, more than {limit:.4g}"
 
 
 @dataclass

@@ -70,10 +70,9 @@ def test_a_lost_node_costs_nothing_but_time(
     run.wait_for_outcomes(FITS * 6 // 10)
     cluster.start_worker(HOSTS[1])
     done = run.wait()
-    figures["seconds"] = done.seconds
     figures["undisturbed"] = undisturbed_seconds
     assert_undisturbed(done, ref)
-    assert done.seconds < 3 * (2 * undisturbed_seconds + 30)
+    figures.bounded("seconds", done.seconds, 2 * undisturbed_seconds + 30)
 
 
 @row(3, "SIGKILL a random Python worker every 3 s while fits go on ending, on a cluster", tries=10)
@@ -104,4 +103,4 @@ def test_a_killed_daemon_leaves_no_orphan(home: Home, ref: Table, seed: int, fig
     done = run.wait()
     assert orphans
     assert_undisturbed(done, ref)
-    figures["orphans gone after s"] = home.processes.assert_gone()
+    figures.bounded("orphans gone after s", home.processes.assert_gone(), 10)

@@ -18,6 +18,8 @@ from tests.chaos.sweeps import BAD, FITS, Done, Home, Run, local_spark, sweep_fi
 from tests.chaos.tables import Table
 
 CGROUPS = Path("/sys/fs/cgroup/memory")
+GRACE_SECONDS = 8  # after a deadline, until the command has ended
+HANGING = {"hang": 12, "hang holding the GIL": 30}  # seconds until a fit is ended that has 5
 ENGINES = [
     pytest.param({"engine": "processes"}, id="processes"),
     pytest.param(local_spark(), id="spark", marks=[pytest.mark.slow, pytest.mark.spark]),
@@ -29,18 +31,17 @@ ENGINES = [
 def test_a_hanging_fit_is_ended_and_its_slot_used_again(
     home: Home, ref: Table, engine: dict[str, Any], figures: Figures
 ) -> None:
-    faults = ("hang", "hang holding the GIL")
-    config = sweep_file(home.data, seconds=0.1, bad=[BAD(*faults)], **engine)
+    config = sweep_file(home.data, seconds=0.1, bad=[BAD(*HANGING)], **engine)
     done = home.quick(config, "--trial-timeout", "5", seconds=900)
     assert done.code == 0, done.errors
-    for fault in faults:
+    assert done.table.good.sha256 == ref.sha256
+    home.processes.assert_gone()
+    for fault, limit in HANGING.items():
         found = done.table.of_fault(fault)
         assert found["status"] == "timeout"
         records = [r for r in done.journal if str(r["candidate"]) == found["candidate"]]
         assert len(records) == 3
-        figures[f"{fault}, s"] = max(float(record["work_time"]) for record in records)
-    assert done.table.good.sha256 == ref.sha256
-    home.processes.assert_gone()
+        figures.bounded(f"{fault}, s", max(float(record["work_time"]) for record in records), limit)
 
 
 @row(16, "a deadline of 5 s on a sweep of 15 s; serial", short=1)
@@ -48,9 +49,9 @@ def test_a_deadline_ends_a_serial_sweep_with_what_is_finished(
     home: Home, ref: Table, figures: Figures
 ) -> None:
     done = home.quick(sweep_file(home.data, seconds=0.6), "--deadline", "5")
-    figures["out after s"] = done.seconds
     assert_partial(done, ref)
     home.processes.assert_gone(30)
+    figures.bounded("out after s", done.seconds, 5 + GRACE_SECONDS)
 
 
 def assert_partial(done: Done, ref: Table) -> None:
@@ -70,22 +71,24 @@ def test_a_deadline_ends_a_sweep_with_what_is_finished(
     done = home.sweep(
         sweep_file(home.data, seconds=5.0 * times, **local_spark()), "--deadline", str(deadline)
     )
-    figures[f"deadline {deadline} s, out after s"] = done.seconds
-    if done.code == 9 and not done.journal and times == 1:
-        pytest.skip("on this busy machine Spark took the deadline's time to start")
-    assert_partial(done, ref)
+    if times == 1 and not done.journal:  # on a busy machine Spark takes the deadline's time to start
+        assert done.code == 9, done.errors
+        assert "Traceback" not in done.errors
+    else:
+        assert_partial(done, ref)
     home.processes.assert_gone(30)
+    figures.bounded(f"deadline {deadline} s, out after s", done.seconds, deadline + GRACE_SECONDS)
 
 
 @row(16, "a deadline that passes before the first fit")
 @pytest.mark.spark
 def test_a_deadline_passes_while_spark_starts(home: Home, figures: Figures) -> None:
     done = home.sweep(sweep_file(home.data, **local_spark()), "--deadline", "3")
-    figures["out after s"] = done.seconds
     assert done.code == 9, done.errors
     assert "Traceback" not in done.errors
     assert not done.journal
     home.processes.assert_gone(30)
+    figures.bounded("out after s", done.seconds, 3 + GRACE_SECONDS)
 
 
 @row(21, "a fold with one class, ranked by AUC", short=1)

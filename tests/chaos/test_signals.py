@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -28,10 +29,14 @@ def hanging(home: Home, engine: str, **options: str) -> Run:
 
 
 def assert_ended(home: Home, run: Run, exit_code: int, figures: Figures) -> None:
+    """Just after a signal."""
+    asked = time.monotonic()
     done = run.wait()
+    seconds = time.monotonic() - asked
     assert done.code == exit_code, done.errors
     assert "Traceback" not in done.errors
-    figures["all processes gone after s"] = home.processes.assert_gone(30)
+    figures["then all processes gone after s"] = home.processes.assert_gone(30)
+    figures.bounded("out after s", seconds, 10)
 
 
 @row(9, "SIGTERM while fits hang in native code", short=1)
