@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pyspark import TaskContext
 from sklearn.ensemble import RandomForestClassifier
 
 from hptune.engine import Engine, SerialEngine
@@ -88,6 +87,8 @@ def test_other_rungs_have_the_scores_of_an_undisturbed_sweep(engine: Engine, tre
 
 def ending_its_parent(task: FitTask) -> list[Outcome]:
     """A long rung ends Spark's workers, also where it is fitted apart from them."""
+    from pyspark import TaskContext
+
     if task.params["rounds"] >= 4:
         os.kill(os.getpid() if TaskContext.get() is not None else os.getppid(), signal.SIGKILL)
         signal.pause()  # until the end of this process, which follows
@@ -99,8 +100,9 @@ def ending_its_parent(task: FitTask) -> list[Outcome]:
 def test_a_rung_that_takes_sparks_worker_along_costs_no_other(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, ladder: FitTask
 ) -> None:
+    engine = engine_with("spark", request, None)
     monkeypatch.setattr("hptune.engine._spark._ALONE_ATTEMPTS", 4)
-    outcomes = outcomes_of(engine_with("spark", request, None), ending_its_parent, [ladder])
+    outcomes = outcomes_of(engine, ending_its_parent, [ladder])
     assert [outcomes[number].status for number in range(4)] == ["ok", "ok", "ok", "crashed"]
 
 
