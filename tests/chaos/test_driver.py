@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from hptune.results import UNFINISHED
 from tests.chaos.processes import send, wait_until
 from tests.chaos.rows import Figures, row
 from tests.chaos.sweeps import FITS, Done, Home, Run, local_spark, sweep_file
-from tests.chaos.tables import Table, journal_outcomes
+from tests.chaos.tables import Table, journal_outcomes, read_table
 
 SECONDS = 0.4
+BETWEEN_SECONDS = 0.2  # two signals that nearly coincide are taken for one
 
 
 def sweep_on(home: Home, engine: str) -> dict[str, Any]:
@@ -115,34 +117,40 @@ def test_the_driver_of_a_dead_jvm_says_so(home: Home, figures: Figures) -> None:
 
 
 @pytest.mark.spark
-@row(9, "SIGTERM, SIGINT, each in mid-sweep")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@row(9, "SIGTERM, SIGINT, each in mid-sweep", short=1)
+@pytest.mark.parametrize(
+    ("number", "then"),
+    [pytest.param(signal.SIGTERM, "spark", marks=pytest.mark.slow), (signal.SIGINT, "processes")],
+)
 def test_a_signal_ends_a_sweep_with_partial_results(
-    home: Home, ref: Table, number: signal.Signals, figures: Figures
+    home: Home, ref: Table, number: signal.Signals, then: str, figures: Figures
 ) -> None:
-    run = home.start(sweep_file(home.data, seconds=SECONDS, **local_spark()))
+    run = home.start(sweep_on(home, "spark"), how="warm")
     run.wait_for_outcomes(FITS // 3)
     asked = time.monotonic()
     run.send(number)
     stopped = run.wait()
-    figures[f"out after s, {number.name}"] = time.monotonic() - asked
-    assert stopped.code == 128 + number
+    seconds = time.monotonic() - asked
+    assert stopped.code == 128 + number, stopped.errors
     assert "Traceback" not in stopped.errors
     assert "partial" in stopped.errors.lower() or "partial" in stopped.output.lower()
     before = cells(run)
     assert 0 < len(before) < FITS
-    assert_nothing_twice(run, before, resumed(home), ref)
+    assert not read_table(run.out).statuses.keys().isdisjoint(UNFINISHED)
+    assert_nothing_twice(run, before, resumed(home, then, how="warm"), ref)
+    figures.bounded(f"out after s, {number.name}", seconds, 10)
 
 
 @pytest.mark.spark
 @row(9, "SIGINT twice")
 def test_a_second_interrupt_ends_a_sweep_at_once(home: Home, ref: Table, figures: Figures) -> None:
-    run = home.start(sweep_file(home.data, seconds=SECONDS, **local_spark()))
+    run = home.start(sweep_on(home, "spark"))
     run.wait_for_outcomes(FITS // 3)
     run.send(signal.SIGINT)
+    time.sleep(BETWEEN_SECONDS)
     asked = time.monotonic()
     run.send(signal.SIGINT)
     assert run.wait().code in (130, -signal.SIGINT)
-    figures["out after s, twice"] = time.monotonic() - asked
-    before = cells(run)
-    assert_nothing_twice(run, before, resumed(home), ref)
+    seconds = time.monotonic() - asked
+    assert_nothing_twice(run, cells(run), resumed(home), ref)
+    figures.bounded("out after s, twice", seconds, 2)
