@@ -16,8 +16,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from hptune.engine import Engine, SerialEngine
 from hptune.records import FitTask, Outcome
-from tests.builders import Case, classes_table, swept, tasks
-from tests.engine.test_contract import scored
+from tests.builders import Case, classes_table, scored, swept, tasks
 from tests.engine.test_limits import ENGINES, engine_with, outcomes_of
 
 pytestmark = pytest.mark.shares_session

@@ -15,10 +15,10 @@ from hptune.engine import Engine
 from hptune.engine._stream import Channel, Update
 from hptune.errors import ClusterError
 from hptune.records import FitTask, Outcome
-from tests.builders import flat, tasks
+from tests.builders import flat, scored, tasks
 from tests.chaos.processes import wait_until
-from tests.engine.test_contract import Feeder, scored
-from tests.engine.test_spark_faults import traced
+from tests.engine.test_broken_channel import traced
+from tests.engine.test_contract import Feeder
 from tests.sessions import spark_session
 
 pytestmark = pytest.mark.spark
