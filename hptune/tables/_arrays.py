@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import scipy.sparse as sp
 
 from hptune.csv_files import check_member_sizes, open_text_bytes
 from hptune.errors import InputDataError
 from hptune.matrix import Dataset, FeatureMatrix
-from hptune.tables._columns import Column, printable
+from hptune.tables._columns import Column, large_wholes, printable
 from hptune.tables._roles import Refusal, Roles, groups_of, target_of, weights_of
 
 __all__ = ["check_libsvm", "check_npz", "load_libsvm", "load_npz"]
@@ -191,7 +192,8 @@ def _column(path: Path, arrays: Mapping[str, npt.NDArray[Any]], name: str, X: An
     if array.dtype.kind == "b":
         return Column(name, "boolean", array.astype(np.float64))
     if array.dtype.kind in "iuf":
-        return Column(name, "number", array.astype(np.float64))
+        values = array.astype(np.float64)
+        return Column(name, "number", values, wholes=large_wholes(values, lambda: pa.array(array)))
     if array.dtype.kind != "U":
         raise InputDataError(
             f"{path}: array {printable(name)} is of type {array.dtype}", "use numbers or text"

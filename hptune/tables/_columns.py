@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from hptune.csv_files import line_of_row
 from hptune.errors import InputDataError
 
-__all__ = ["BadRows", "Column", "RawTable", "as_text", "infer", "printable"]
+__all__ = ["BadRows", "Column", "RawTable", "as_text", "infer", "large_wholes", "printable"]
 
 # pandas' words for a missing value, so that a table means the same here and there.
 _MISSING = pa.array(
@@ -27,6 +27,7 @@ _BOOLEAN = r"(?i)^(true|false)$"
 _DATE = r"^\d{4}[-/]\d{1,2}[-/]\d{1,2}([ T].*)?$|^\d{1,2}[./-]\d{1,2}[./-]\d{4}([ T].*)?$|^\d{1,2}:\d\d(:\d\d.*)?$"
 _TYPO_SHARE = 0.1  # up to this share of other cells, a column of numbers holds typing errors, else it is text
 _SHOWN = 60
+_EXACT_UP_TO = 2**53  # whole numbers that a float tells apart
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ class Column:
         The different texts, sorted.
     numbers : int
         Cells of a text column that look like numbers.
+    wholes : int64 array of shape (n_rows,), optional
+        The values of a column of whole numbers so large that floats do not tell them apart; 0 where missing.
     """
 
     name: str
@@ -96,6 +99,12 @@ class Column:
     values: npt.NDArray[np.float64] = field(repr=False)
     words: tuple[str, ...] = field(default=(), repr=False)
     numbers: int = 0
+    wholes: npt.NDArray[np.int64] | None = field(default=None, repr=False)
+
+    @property
+    def exact(self) -> npt.NDArray[Any]:
+        """The values, as whole numbers where floats do not tell them apart: what names classes and groups."""
+        return self.values if self.wholes is None else self.wholes
 
     @property
     def missing(self) -> int:
@@ -160,7 +169,10 @@ def _inferred(table: RawTable, name: str) -> Column:
     number, boolean, date = (_matches(trimmed, pattern, missing) for pattern in (_NUMBER, _BOOLEAN, _DATE))
     numbers = int(counts[number].sum())
     if numbers == present:
-        return Column(name, "number", _spread(trimmed, number, codes))
+        values = _spread(trimmed, number, codes)
+        cells = pc.if_else(pa.array(number), trimmed, None)
+        wholes = large_wholes(values, lambda: cells.take(pa.array(codes)))
+        return Column(name, "number", values, wholes=wholes)
     if int(counts[boolean].sum()) == present:
         truth = pc.equal(pc.utf8_lower(trimmed), "true").to_numpy(zero_copy_only=False).astype(float)
         return Column(name, "boolean", np.where(missing, np.nan, truth)[codes])
@@ -202,7 +214,18 @@ def _stated(table: RawTable, name: str) -> Column:
 
 def _numeric(name: str, kind: str, cells: Any) -> Column:
     values = np.array(cells.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
-    return Column(name, "empty" if np.isnan(values).all() else kind, values)
+    wholes = large_wholes(values, lambda: cells)
+    return Column(name, "empty" if np.isnan(values).all() else kind, values, wholes=wholes)
+
+
+def large_wholes(values: npt.NDArray[np.float64], cells: Callable[[], Any]) -> npt.NDArray[np.int64] | None:
+    """The cells as whole numbers, where some are so large that `values`, the same as floats, may be others."""
+    if not (np.abs(values) > _EXACT_UP_TO).any():
+        return None
+    try:
+        return np.asarray(cells().cast(pa.int64()).fill_null(0))
+    except pa.ArrowInvalid:  # fractions, exponents, or beyond 64 bits
+        return None
 
 
 def _encoded(cells: Any) -> tuple[Any, npt.NDArray[Any]]:

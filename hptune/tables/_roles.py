@@ -55,7 +55,7 @@ def target_of(column: Column, refusal: Refusal, *, classifier: bool) -> tuple[An
     wrong = np.isinf(column.values)
     if wrong.any():
         raise refusal(wrong, "is the target and infinite", "mend or remove such rows")
-    found, codes = np.unique(column.values, return_inverse=True)
+    found, codes = np.unique(column.exact, return_inverse=True)
     if len(found) == 1:
         what = f"the target {printable(column.name)} is the same in all {len(codes):,} rows"
         raise InputDataError(what, "there is nothing to learn: name another, or add rows")
@@ -111,7 +111,7 @@ def groups_of(column: Column, refusal: Refusal) -> npt.NDArray[np.int64]:
     wrong = np.isnan(column.values)
     if wrong.any():
         raise refusal(wrong, "is the group and missing", "give every row a group, or leave data.group out")
-    return np.unique(column.values, return_inverse=True)[1].astype(np.int64)
+    return np.unique(column.exact, return_inverse=True)[1].astype(np.int64)
 
 
 def _numbers(column: Column) -> npt.NDArray[np.float64]:
@@ -121,7 +121,7 @@ def _numbers(column: Column) -> npt.NDArray[np.float64]:
     return column.values
 
 
-def _labels(column: Column, found: npt.NDArray[np.float64], refusal: Refusal) -> tuple[str, ...]:
+def _labels(column: Column, found: npt.NDArray[Any], refusal: Refusal) -> tuple[str, ...]:
     if column.kind == "text":
         return tuple(column.words[int(code)] for code in found)
     if column.kind == "boolean":
