@@ -52,13 +52,15 @@ def engine_of(session: Any, max_tasks: int | None = None) -> Engine:
     Raises
     ------
     ClusterError
-        The session is a Spark Connect one, or has ended.
+        The session is a Spark Connect one, or has ended; or its executors cannot fit, which is asked once.
     """
     from hptune.engine._session import check_session
     from hptune.engine._spark import SparkEngine
 
     check_session(session)
-    return SparkEngine(session, max_tasks=max_tasks)
+    engine = SparkEngine(session, max_tasks=max_tasks)
+    engine.check_executors()
+    return engine
 
 
 def active_session() -> Any:

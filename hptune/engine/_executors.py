@@ -42,6 +42,7 @@ _SETTLED_SECONDS, _SETTLING_SECONDS = 1.0, 10.0
 _MEND_PYTHON = (
     "let PYSPARK_PYTHON name the driver's version of Python, with hptune's requirements, on all hosts"
 )
+_MEND_LOCAL = "set the environment's PYSPARK_PYTHON to sys.executable before the session is started"
 
 
 class _Answer(NamedTuple):
@@ -125,7 +126,7 @@ def hosts_of(sc: SparkContext, slots: int, broadcast_bytes: int) -> list[Host]:
     for answer in answers:
         if answer.error:
             what = f"the executor on {answer.host} cannot fit ({answer.error})"
-            raise ClusterError(what, "install hptune's requirements there")
+            raise ClusterError(what, _MEND_LOCAL if is_local(sc) else "install hptune's requirements there")
         if other := difference(answer.versions, loaded_versions()):
             raise other_versions(answer.host, other)
     if master.startswith(("yarn", "k8s")):

@@ -6,6 +6,7 @@ import logging
 import math
 import queue
 import tempfile
+import weakref
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -13,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from hptune.engine._base import CRASHED, Feed, Host, Work, failed
@@ -35,6 +37,7 @@ from hptune.records import FitTask, Outcome
 __all__ = ["SparkEngine"]
 
 _log = logging.getLogger(__name__)
+_CHECKED: weakref.WeakSet[SparkContext] = weakref.WeakSet()
 
 _ABORTED = "Spark aborted a job; the fits that it did not end run again"
 _ALONE_ATTEMPTS = 16  # of a suspect whose Spark worker is lost each time, not by its own fault
@@ -88,6 +91,18 @@ class SparkEngine:
     def hosts(self) -> list[Host]:
         """As the executors' Python workers tell it."""
         return hosts_of(self._sc, self.slots, BROADCAST_BYTES)
+
+    def check_executors(self) -> None:
+        """Once a session: refuse executors that cannot fit, which would fail fit after fit.
+
+        Raises
+        ------
+        ClusterError
+            There are none, or one lacks libraries or has other versions.
+        """
+        if self._sc not in _CHECKED:
+            self.hosts()
+            _CHECKED.add(self._sc)
 
     def close(self) -> None:
         """Stop the session where the engine owns it."""
