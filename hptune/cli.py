@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import io
 import logging
 import os
 import shlex
@@ -77,6 +78,9 @@ class _Parser(argparse.ArgumentParser):
 
 def _guarded(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     """The command's exit code; an error is one line on standard error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal's encoding may lack what a table is drawn with
+            stream.reconfigure(errors="replace")
     shown = warnings.showwarning
     warnings.showwarning = lambda message, *_: _say(f"warning: {message}")
     warnings.filterwarnings("ignore", "Scoring failed", UserWarning)  # the table says it, with the cause

@@ -115,7 +115,7 @@ def sweep(
     with deadline(config.limits.timeout), ExitStack() as stack, ExitStack() as outputs:
         engine, seconds = early_engine(config, stack, say)
         opener = hadoop_opener(config.spark)
-        out = config.out or f"runs/{config.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+        out = config.out or _new_directory(config.name)
         directory = stack.enter_context(claimed_output(out, cache=cache, hadoop=opener))
         local = stack.enter_context(inputs(config, cache, say, opener))
         check_inputs(local)
@@ -154,6 +154,14 @@ def sweep(
         show(closing_text)
         show(f"engine started in {duration(seconds)}, sweep took {duration(time.monotonic() - started)}")
     return replace(result, out=out, load_model=None) if is_remote(out) else result
+
+
+def _new_directory(name: str) -> str:
+    """One that nobody else is given, whoever begins in the same second."""
+    now = time.time_ns()
+    return (
+        f"runs/{name}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(now // 10**9))}-{now // 1000 % 10**6:06}"
+    )
 
 
 def _check_tracking(config: AnyConfig) -> None:

@@ -258,3 +258,30 @@ def test_numpys_values_are_those_of_a_sweep_file(sweep: Callable[..., SweepResul
     file, cache = tmp_path / "out" / "sweep.yaml", tmp_path / "cache"
     again = hptune.run_sweep(file, out=str(tmp_path / "out"), cache=cache, resume=True)
     assert again.savings is not None and again.savings.reused == 9
+
+
+def test_data_may_be_a_path_and_is_no_frame(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("x,y\n" + "".join(f"{n},{2 * n}\n" for n in range(12)))
+    sweep = {"estimator": "sklearn.linear_model.Ridge", "search_space": {"alpha": [1]}, "cv": 2}
+    found = hptune.run_sweep(sweep, data=table, target="y", engine="serial", out=str(tmp_path / "out"))
+    assert found.best_params == {"alpha": 1}
+    with pytest.raises(ConfigurationError, match="data must be a path or a map but is of type DataFrame"):
+        hptune.run_sweep(
+            sweep, data=pd.read_csv(table), target="y", engine="serial", out=str(tmp_path / "other")
+        )
+
+
+def test_sweeps_that_begin_in_one_second_have_directories_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text("x,y\n" + "".join(f"{n},{2 * n}\n" for n in range(12)))
+    sweep = {"estimator": "sklearn.linear_model.Ridge", "search_space": {"alpha": [1]}, "cv": 2}
+    for _ in range(3):
+        hptune.run_sweep(sweep, data="t.csv", target="y", engine="serial")
+    assert len(list((tmp_path / "runs").iterdir())) == 3
+
+
+def test_what_the_package_offers_is_listed() -> None:
+    assert set(hptune.__all__) <= set(dir(hptune))

@@ -590,3 +590,17 @@ def test_the_job_runs_by_spark_submit(work: Path, tmp_path: Path) -> None:
     assert finished.returncode == 0, finished.stderr[-3000:]
     assert_whole(tmp_path / "out", work)
     assert "engine spark: 2 slots" in finished.stdout
+
+
+def test_a_terminal_whose_encoding_lacks_the_tables_lines_gets_the_table(work: Path, tmp_path: Path) -> None:
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(sweep_file(work)))
+    done = subprocess.run(
+        [sys.executable, "-m", "hptune.cli", "sweep", "--config", "sweep.yaml", "--out", "out"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "neg_log_loss, best first" in done.stdout and "load the model: " in done.stdout

@@ -102,7 +102,10 @@ def with_values(raw: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, 
     changed = dict(raw)
     for name, value in values.items():
         key = SHORT_KEYS.get(name, name)
-        if key == "data" and isinstance(value, str) and isinstance(changed.get("data"), Mapping):
+        if key == "data" and not isinstance(value, (str, Path, Mapping)):
+            what = f"data must be a path or a map but is of type {type(value).__name__}"
+            raise ConfigurationError(what, "write the table to a file, or give it to hptune.GridSearchCV")
+        if key == "data" and isinstance(value, (str, Path)) and isinstance(changed.get("data"), Mapping):
             key = "data.path"  # the other keys of data stay
         changed = _with_value(changed, key.split("."), value, name)
     return changed
@@ -136,4 +139,4 @@ def _with_value(node: Any, path: Sequence[str], value: Any, shown: str) -> dict[
 def _as_map(key: str, value: Any) -> Any:
     """The value; where it is the text that stands for a map, the map."""
     short_for = _SHORT_FOR.get(key)
-    return {short_for: value} if short_for and isinstance(value, str) else value
+    return {short_for: value} if short_for and isinstance(value, (str, Path)) else value

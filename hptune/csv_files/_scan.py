@@ -80,6 +80,9 @@ def read_header(path: Path) -> list[str]:
         header = next(records, (1, []))[1]
     if not header:
         raise InputDataError(f"{path} is empty", "fetch the file again")
+    for number, name in enumerate(header, 1):
+        if any("\ud800" <= character <= "\udfff" for character in name):  # as undecodable bytes are read
+            raise InputDataError(f"{path}:1:{number}: the header is not UTF-8", "save the file as UTF-8")
     return header
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from hptune.errors import InputDataError
 from hptune.matrix import Dataset
-from hptune.tables import Roles, load_table
+from hptune.tables import Roles, check_table, load_table
 
 ROLES = Roles(target="y")
 SOUND = "a,b,y\n1,red,10\n2,blue,20\n3,red,30\n"
@@ -244,3 +244,9 @@ def test_hostile_names_give_the_matrix_of_plain_ones(path: Path, native: bool) -
     plain = load(path, table([f"w{i}" for i in range(len(HOSTILE))], "plain"), native=native).train
     hostile = load(path, table(HOSTILE, "[<=]"), native=native).train
     assert np.array_equal(hostile.X, plain.X)
+
+
+def test_a_header_that_is_not_utf_8_is_told_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes("x,größe,y\n1,2,3\n".encode("latin-1"))
+    with pytest.raises(InputDataError, match=r"t\.csv:1:2: the header is not UTF-8: save the file as UTF-8"):
+        check_table(tmp_path / "t.csv", Roles(target="y"))
