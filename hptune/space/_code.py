@@ -16,6 +16,8 @@ from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
+import numpy as np
+
 __all__ = ["CODE", "code_text"]
 
 CODE = "code "  # begins what tells code
@@ -27,8 +29,9 @@ _RECORDED = ("hptune", "numpy", "scipy", "sklearn", "xgboost")  # their versions
 def code_text(value: Any) -> str | None:
     """The hash of a function's or class's own code, and of the functions and classes of yours that it names.
 
-    Line numbers, comments and docstrings do not count. Variables of the module are not looked at: they may be anything,
-    and change while a sweep runs. What was installed is known by its version.
+    The constants of the module that it reads count too: numbers, texts, arrays and what holds them, under names in
+    capitals. Line numbers, comments and docstrings do not count, and no other variables: they may be anything, and
+    change while a sweep runs. What was installed is known by its version.
 
     Parameters
     ----------
@@ -68,13 +71,18 @@ def _form(value: Any, seen: set[int]) -> Any:
         return sorted(
             json.dumps(_form(item, seen)) for item in (value.items() if isinstance(value, dict) else value)
         )
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+        return [str(value.dtype), list(value.shape), digest]
     return [type(value).__name__, repr(value) if isinstance(value, _PLAIN) else ""]
 
 
 def _function(function: FunctionType, seen: set[int]) -> Any:
     cells = [_form(cell.cell_contents, seen) for cell in function.__closure__ or () if not _is_empty(cell)]
-    named = (function.__globals__.get(name) for name in sorted(_names(function.__code__)))
-    used = [_form(each, seen) for each in named if isinstance(each, (FunctionType, type))]
+    named = ((name, function.__globals__.get(name)) for name in sorted({*_names(function.__code__)}))
+    used = [
+        _form(each, seen) for name, each in named if name.isupper() or isinstance(each, (FunctionType, type))
+    ]
     defaults = [_form(function.__defaults__, seen), _form(function.__kwdefaults__, seen)]
     return [_code(function.__code__, function.__doc__), defaults, cells, used]
 

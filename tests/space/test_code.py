@@ -32,7 +32,10 @@ def loaded() -> Iterator[Any]:
 
 BASE = """
 import functools
+import numpy as np
 LIMIT = 3
+ROWS = np.arange(3)
+calls = 0
 
 def helper(x):
     return x + 1
@@ -46,6 +49,9 @@ def told(f):
 @told
 def score(x, power=2):
     'What it is good for.'
+    global calls
+    calls = calls + 1
+    x = min(x, LIMIT) + ROWS.sum()
     def inner(y):
         return helper(y) ** power if y in {1, 2, 'a'} else -1.5
     try:
@@ -74,10 +80,12 @@ SAME = {
     "nothing": ("", ""),
     "a comment and lines": ("def helper(x):", "# more\n\ndef helper(x):"),
     "a docstring": ("'What it is good for.'", "'What it is good for, in other words.'"),
-    "a variable of the module": ("LIMIT = 3", "LIMIT = 4"),
+    "a variable of the module": ("calls = 0", "calls = 4"),
 }
 OTHER = {
     "a constant": ("-1.5", "-2.5"),
+    "a constant of the module": ("LIMIT = 3", "LIMIT = 4"),
+    "an array of the module": ("arange(3)", "arange(4)"),
     "an operator": ("helper(y) ** power", "helper(y) * power"),
     "a default": ("power=2", "power=3"),
     "a function that it calls": ("x + 1", "x + 2"),
