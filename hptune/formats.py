@@ -73,6 +73,11 @@ def format_of(data: DataConfig) -> Format:
     """
     if not Path(data.path).exists():
         raise InputDataError(f"there is no file or directory {data.path}", "give the data's place to --data")
+    if Path(data.path).is_dir() and data.target is not None:
+        raise InputDataError(
+            f"{data.path} is a directory, and a table is one file",
+            "name a file; of parts that Spark wrote, write one by coalesce(1)",
+        )
     name = data.format if data.format != "auto" else _found(Path(data.path))
     member = BY_NAME[name]
     for key, default in _DEFAULTS.items():

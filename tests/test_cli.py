@@ -259,6 +259,11 @@ BAD = {
     "unknown feature block": (["data.features=[brnd]"], 2, "did you mean 'brand'?"),
     "encoding that is a number": (["data.encoding=1"], 2, "choose from fraction, indicator"),
     "format that is a list": (["data.format=[csv]"], 2, "data.format must not be ['csv']"),
+    "a directory as a table": (
+        ["data.path=.", "data.target=y"],
+        3,
+        ". is a directory, and a table is one file",
+    ),
     "fits and trials": (["trial={function: 'a:b'}"], 2, "does not go with a trial"),
     "unknown sampler": (["sampling_algorithm=randm"], 2, "did you mean 'random'?"),
     "warm start of a grid": (["sampling_algorithm.warm_start_from=[a]"], 2, "teaches nothing to grid"),
