@@ -212,6 +212,7 @@ def test_nothing_in_a_journal_can_steer_the_terminal(tmp_path: Path) -> None:
 
 def test_watching_ends_with_the_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each look is waited for, and the next comes only when the test says so."""
+    monkeypatch.setenv("TERM", "xterm")  # on a dumb terminal rich shows the last look only
     console = Console(width=100, record=True, force_terminal=True, file=open(os.devnull, "w"))  # noqa: SIM115
     looked, again = threading.Semaphore(0), threading.Semaphore(0)
 

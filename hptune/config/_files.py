@@ -102,7 +102,7 @@ def with_values(raw: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, 
     changed = dict(raw)
     for name, value in values.items():
         key = SHORT_KEYS.get(name, name)
-        if key == "data" and not isinstance(value, (str, Path, Mapping)):
+        if key == "data" and not isinstance(value, (str, Path, Mapping, type(None))):
             what = f"data must be a path or a map but is of type {type(value).__name__}"
             raise ConfigurationError(what, "write the table to a file, or give it to hptune.GridSearchCV")
         if key == "data" and isinstance(value, (str, Path)) and isinstance(changed.get("data"), Mapping):
