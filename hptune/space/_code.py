@@ -65,9 +65,13 @@ def _form(value: Any, seen: set[int]) -> Any:
         return _function(value, seen) if isinstance(value, FunctionType) else _class(value, seen)
     if isinstance(value, CodeType):
         return _code(value, None)
+    if isinstance(value, (list, dict, set)):  # what can hold itself
+        if id(value) in seen:
+            return type(value).__name__
+        seen.add(id(value))
     if isinstance(value, (tuple, list)):
         return [_form(item, seen) for item in value]
-    if isinstance(value, (dict, frozenset)):
+    if isinstance(value, (dict, frozenset, set)):
         return sorted(
             json.dumps(_form(item, seen)) for item in (value.items() if isinstance(value, dict) else value)
         )

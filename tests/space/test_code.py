@@ -35,6 +35,9 @@ import functools
 import numpy as np
 LIMIT = 3
 ROWS = np.arange(3)
+WORDS = {"a", "b"}
+CYCLE = [1]
+CYCLE.append(CYCLE)
 calls = 0
 
 def helper(x):
@@ -51,7 +54,7 @@ def score(x, power=2):
     'What it is good for.'
     global calls
     calls = calls + 1
-    x = min(x, LIMIT) + ROWS.sum()
+    x = min(x, LIMIT) + ROWS.sum() + len(WORDS) + len(CYCLE)
     def inner(y):
         return helper(y) ** power if y in {1, 2, 'a'} else -1.5
     try:
@@ -86,6 +89,8 @@ OTHER = {
     "a constant": ("-1.5", "-2.5"),
     "a constant of the module": ("LIMIT = 3", "LIMIT = 4"),
     "an array of the module": ("arange(3)", "arange(4)"),
+    "a set of the module": ('{"a", "b"}', '{"a", "c"}'),
+    "a list of the module that holds itself": ("CYCLE = [1]", "CYCLE = [2]"),
     "an operator": ("helper(y) ** power", "helper(y) * power"),
     "a default": ("power=2", "power=3"),
     "a function that it calls": ("x + 1", "x + 2"),
