@@ -133,7 +133,7 @@ from pathlib import Path
 from hptune.errors import OutputInUseError
 from hptune.locks import held
 out, entered = Path(sys.argv[1]), 0
-while entered < 20:
+while entered < 300:
     try:
         with held(out, "out"):
             entered += 1
